@@ -1,0 +1,70 @@
+"""Counts of the traffic path: plain integers in preallocated slots, one `RuleCounters` for each rule served.
+
+A worker reports its counters as msgpack (`Report`); the supervisor sums the reports of all workers, living and gone,
+and renders them. The number of series grows with routes, never with paths or hosts.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+# Upper bounds of the latency histogram, seconds. A `bisect` over this tuple costs 0.1 us.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+# Worker-wide counts, by their place in `WorkerCounters.slots`.
+WORKER_COUNTS = (
+    "connections_accepted",
+    "connections_closed",
+    "connections_refused",
+    "tls_handshake_failures",
+    "requests_refused",
+    "upstream_connects",
+    "upstream_connect_failures",
+    "upstream_retries",
+    "upstream_resets",
+    "upstream_spare_bytes",
+    "access_lines_dropped",
+    "exceptions",
+)
+
+
+class RuleCounters:
+    """Requests of one (listener, route, rule): by status class 1xx..5xx, latency buckets, seconds and bytes in all."""
+
+    __slots__ = ("buckets", "bytes_in", "bytes_out", "classes", "seconds")
+
+    def __init__(self) -> None:
+        self.classes = [0, 0, 0, 0, 0, 0]  # index is status // 100
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+
+class RuleReport(msgspec.Struct, array_like=True):
+    """The wire form of `RuleCounters`, with its labels. Rule "" counts what no rule took (404, 400 ...)."""
+
+    listener: str
+    route: str
+    rule: str
+    classes: list[int]
+    buckets: list[int]
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+
+
+class Report(msgspec.Struct):
+    """What one worker counted since it started. `counts` follows WORKER_COUNTS."""
+
+    worker: int
+    counts: list[int]
+    connections: int = 0
+    requests_in_flight: int = 0
+    idle_upstreams: int = 0
+    loop_lag: float = 0.0
+    rules: list[RuleReport] = []
+
+
+encode_report = msgspec.msgpack.Encoder().encode
+decode_report = msgspec.msgpack.Decoder(Report).decode

@@ -1,0 +1,240 @@
+"""What the plan hands to the traffic path: immutable, serialisable data, no behaviour.
+
+The supervisor plans and sends a `Change` to every worker; a worker keeps the `Snapshot` that results and compiles it
+(`routing.table`). Bytes throughout: these values meet the wire. Names of the parts:
+
+    Snapshot ── PortPlan ── ListenerPlan ── (host, routes attached to it) ── RoutePlan ── RulePlan ── MatchPlan
+                                                                                              └────── SharePlan ── BackendPlan
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Plan(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Root of the records in this module."""
+
+
+class Edit(Plan):
+    """RequestHeaderModifier or ResponseHeaderModifier (GEP-1323). Names lower case."""
+
+    set: tuple[tuple[bytes, bytes], ...] = ()
+    add: tuple[tuple[bytes, bytes], ...] = ()
+    remove: tuple[bytes, ...] = ()
+
+
+class PathEdit(Plan):
+    """ReplaceFullPath when `prefix` is None, else ReplacePrefixMatch of that prefix (GEP-726)."""
+
+    value: bytes
+    prefix: bytes | None = None
+
+
+class Redirect(Plan):
+    """RequestRedirect. None keeps what the request has; `port` None follows the rules of the specification."""
+
+    status: int = 302
+    scheme: bytes | None = None
+    hostname: bytes | None = None
+    port: int | None = None
+    path: PathEdit | None = None
+
+
+class Filters(Plan):
+    """The filters of one rule or of one backendRef, already merged into one record."""
+
+    request: Edit | None = None
+    response: Edit | None = None
+    redirect: Redirect | None = None
+    hostname: bytes | None = None
+    path: PathEdit | None = None
+
+
+class Condition(Plan):
+    """One header (name lower case) or query parameter (name as written) that must hold."""
+
+    name: bytes
+    value: bytes
+    regex: bool = False
+
+
+class MatchPlan(Plan):
+    """One entry of rules[].matches: all parts must hold. `path` is in the normal form of `wire.path`."""
+
+    path_kind: Literal["exact", "prefix", "regex"] = "prefix"
+    path: bytes = b"/"
+    method: bytes | None = None
+    headers: tuple[Condition, ...] = ()
+    query: tuple[Condition, ...] = ()
+
+
+class SharePlan(Plan):
+    """One backendRef of a rule. `backend` is a key of Snapshot.backends; empty when it could not be resolved."""
+
+    backend: str
+    weight: int = 1
+    filters: Filters | None = None
+    failure: str = ""  # why it cannot be used: a reason word such as "BackendNotFound"; answered with 500
+
+
+class RulePlan(Plan):
+    """One rule of a route. `source` is file:line of the rule, for explain and the logs."""
+
+    index: int
+    source: str
+    name: str = ""
+    matches: tuple[MatchPlan, ...] = (MatchPlan(),)
+    filters: Filters | None = None
+    shares: tuple[SharePlan, ...] = ()
+    refusal: str = ""  # a reason word: every request that takes this rule is answered 500 (fails closed)
+
+
+class RoutePlan(Plan):
+    """One route object. `created` is its creationTimestamp (RFC 3339, "" when absent), a key of the precedence."""
+
+    key: str  # "HTTPRoute/namespace/name"
+    kind: str
+    namespace: str
+    name: str
+    created: str = ""
+    rules: tuple[RulePlan, ...] = ()
+
+
+class ListenerPlan(Plan):
+    """One listener. `hosts` maps each effective hostname ("" any, "*.x" wildcard, else exact; lower case) to the keys
+    of the routes attached with it. For a TCP listener the only host is b"" and its first route is served.
+    """
+
+    key: str  # "namespace/gateway/listener"
+    gateway: str  # "namespace/gateway"
+    name: str
+    protocol: str  # HTTP, HTTPS, TCP
+    hostname: bytes = b""
+    hosts: dict[bytes, tuple[str, ...]] = {}
+    certificates: tuple[str, ...] = ()
+    settings: str = ""  # key of Snapshot.settings
+    source: str = ""
+
+
+class PortPlan(Plan):
+    """One socket address and the listeners that share it."""
+
+    key: str  # "address:port"
+    address: str  # the address to bind; "" is the wildcard
+    port: int  # the port to bind, after --port-map
+    number: int  # the port as the Gateway writes it
+    transport: Literal["http", "https", "tcp"]
+    listeners: tuple[ListenerPlan, ...] = ()
+
+
+class BackendPlan(Plan):
+    """One port of one Service (or other backend kind) and where it is served now."""
+
+    key: str  # "namespace/service:port"
+    endpoints: tuple[tuple[str, int], ...] = ()
+    protocol: Literal["http1", "h2c", "ws"] = "http1"
+    dns: tuple[str, int] | None = None  # ExternalName: resolved by the worker, refreshed in the background
+
+
+class CertificatePlan(Plan):
+    """One Secret of type kubernetes.io/tls. PEM; `names` are the DNS names of the leaf, lower case."""
+
+    key: str  # "namespace/secret"
+    chain: bytes
+    private_key: bytes
+    names: tuple[bytes, ...] = ()
+
+
+class Settings(Plan):
+    """Limits and timeouts of one Gateway (GatewayConfig). Bytes and seconds; 0 means no limit."""
+
+    head_bytes: int = 65536
+    request_line_bytes: int = 16384
+    fields: int = 100
+    head_timeout: float = 10.0
+    tls_handshake_timeout: float = 10.0
+    idle_timeout: float = 60.0
+    connection_lifetime: float = 3600.0
+    body_read_timeout: float = 30.0
+    body_min_rate: int = 240
+    body_grace: float = 5.0
+    write_timeout: float = 60.0
+    connect_timeout: float = 5.0
+    first_byte_timeout: float = 60.0
+    stream_idle_timeout: float = 300.0
+    tunnel_idle_timeout: float = 3600.0
+    half_closed_timeout: float = 60.0
+    upstream_idle_timeout: float = 60.0
+    upstream_idle_connections: int = 100
+    upstream_connections: int = 1024
+    upstream_pending: int = 1024
+    trailer_bytes: int = 8192
+    buffer_bytes: int = 65536
+    access_log: bool = True
+    trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-* fields are believed
+    drain_timeout: float = 30.0
+
+
+class Snapshot(Plan):
+    """All that the workers serve, of one generation."""
+
+    generation: int = 0
+    ports: dict[str, PortPlan] = {}
+    routes: dict[str, RoutePlan] = {}
+    backends: dict[str, BackendPlan] = {}
+    certificates: dict[str, CertificatePlan] = {}
+    settings: dict[str, Settings] = {}
+
+
+SECTIONS = ("ports", "routes", "backends", "certificates", "settings")
+
+
+class Change(Plan):
+    """The way from generation `base` to `generation`: per section what to put, and which keys to drop."""
+
+    base: int
+    generation: int
+    ports: dict[str, PortPlan] = {}
+    routes: dict[str, RoutePlan] = {}
+    backends: dict[str, BackendPlan] = {}
+    certificates: dict[str, CertificatePlan] = {}
+    settings: dict[str, Settings] = {}
+    dropped: dict[str, tuple[str, ...]] = {}
+
+
+def difference(old: Snapshot, new: Snapshot) -> Change:
+    """What turns `old` into `new`. Unchanged records are shared between plans, so identity is tried first."""
+    parts: dict[str, Any] = {}
+    dropped = {}
+    for section in SECTIONS:
+        before, after = getattr(old, section), getattr(new, section)
+        parts[section] = {
+            key: value
+            for key, value in after.items()
+            if (known := before.get(key)) is not value and known != value
+        }
+        gone = tuple(key for key in before if key not in after)
+        if gone:
+            dropped[section] = gone
+    return Change(base=old.generation, generation=new.generation, dropped=dropped, **parts)
+
+
+def apply(old: Snapshot, change: Change) -> Snapshot:
+    """The snapshot after `change`; ValueError when it was made for another generation than `old`."""
+    if change.base != old.generation:
+        raise ValueError(f"change from generation {change.base} does not fit generation {old.generation}")
+    parts: dict[str, Any] = {}
+    for section in SECTIONS:
+        merged = {**getattr(old, section), **getattr(change, section)}
+        for key in change.dropped.get(section, ()):
+            merged.pop(key, None)
+        parts[section] = merged
+    return Snapshot(generation=change.generation, **parts)
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_change = msgspec.msgpack.Decoder(Change).decode
+decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
