@@ -4,7 +4,7 @@ The supervisor plans and sends a `Change` to every worker; a worker keeps the `S
 (`routing.table`). Bytes throughout: these values meet the wire. Names of the parts:
 
     Snapshot ── PortPlan ── ListenerPlan ── (host, routes attached to it) ── RoutePlan ── RulePlan ── MatchPlan
-                                                                                              └────── SharePlan ── BackendPlan
+                                                                                             └─ SharePlan ── BackendPlan
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Root of the records in this module."""
 
 
-class Edit(Plan):
+class Edit(Plan, frozen=True):
     """RequestHeaderModifier or ResponseHeaderModifier (GEP-1323). Names lower case."""
 
     set: tuple[tuple[bytes, bytes], ...] = ()
@@ -26,14 +26,14 @@ class Edit(Plan):
     remove: tuple[bytes, ...] = ()
 
 
-class PathEdit(Plan):
+class PathEdit(Plan, frozen=True):
     """ReplaceFullPath when `prefix` is None, else ReplacePrefixMatch of that prefix (GEP-726)."""
 
     value: bytes
     prefix: bytes | None = None
 
 
-class Redirect(Plan):
+class Redirect(Plan, frozen=True):
     """RequestRedirect. None keeps what the request has; `port` None follows the rules of the specification."""
 
     status: int = 302
@@ -43,7 +43,7 @@ class Redirect(Plan):
     path: PathEdit | None = None
 
 
-class Filters(Plan):
+class Filters(Plan, frozen=True):
     """The filters of one rule or of one backendRef, already merged into one record."""
 
     request: Edit | None = None
@@ -53,7 +53,7 @@ class Filters(Plan):
     path: PathEdit | None = None
 
 
-class Condition(Plan):
+class Condition(Plan, frozen=True):
     """One header (name lower case) or query parameter (name as written) that must hold."""
 
     name: bytes
@@ -61,7 +61,7 @@ class Condition(Plan):
     regex: bool = False
 
 
-class MatchPlan(Plan):
+class MatchPlan(Plan, frozen=True):
     """One entry of rules[].matches: all parts must hold. `path` is in the normal form of `wire.path`."""
 
     path_kind: Literal["exact", "prefix", "regex"] = "prefix"
@@ -71,7 +71,7 @@ class MatchPlan(Plan):
     query: tuple[Condition, ...] = ()
 
 
-class SharePlan(Plan):
+class SharePlan(Plan, frozen=True):
     """One backendRef of a rule. `backend` is a key of Snapshot.backends; empty when it could not be resolved."""
 
     backend: str
@@ -80,7 +80,7 @@ class SharePlan(Plan):
     failure: str = ""  # why it cannot be used: a reason word such as "BackendNotFound"; answered with 500
 
 
-class RulePlan(Plan):
+class RulePlan(Plan, frozen=True):
     """One rule of a route. `source` is file:line of the rule, for explain and the logs."""
 
     index: int
@@ -92,7 +92,7 @@ class RulePlan(Plan):
     refusal: str = ""  # a reason word: every request that takes this rule is answered 500 (fails closed)
 
 
-class RoutePlan(Plan):
+class RoutePlan(Plan, frozen=True):
     """One route object. `created` is its creationTimestamp (RFC 3339, "" when absent), a key of the precedence."""
 
     key: str  # "HTTPRoute/namespace/name"
@@ -103,7 +103,7 @@ class RoutePlan(Plan):
     rules: tuple[RulePlan, ...] = ()
 
 
-class ListenerPlan(Plan):
+class ListenerPlan(Plan, frozen=True):
     """One listener. `hosts` maps each effective hostname ("" any, "*.x" wildcard, else exact; lower case) to the keys
     of the routes attached with it. For a TCP listener the only host is b"" and its first route is served.
     """
@@ -119,7 +119,7 @@ class ListenerPlan(Plan):
     source: str = ""
 
 
-class PortPlan(Plan):
+class PortPlan(Plan, frozen=True):
     """One socket address and the listeners that share it."""
 
     key: str  # "address:port"
@@ -130,7 +130,7 @@ class PortPlan(Plan):
     listeners: tuple[ListenerPlan, ...] = ()
 
 
-class BackendPlan(Plan):
+class BackendPlan(Plan, frozen=True):
     """One port of one Service (or other backend kind) and where it is served now."""
 
     key: str  # "namespace/service:port"
@@ -139,7 +139,7 @@ class BackendPlan(Plan):
     dns: tuple[str, int] | None = None  # ExternalName: resolved by the worker, refreshed in the background
 
 
-class CertificatePlan(Plan):
+class CertificatePlan(Plan, frozen=True):
     """One Secret of type kubernetes.io/tls. PEM; `names` are the DNS names of the leaf, lower case."""
 
     key: str  # "namespace/secret"
@@ -148,7 +148,7 @@ class CertificatePlan(Plan):
     names: tuple[bytes, ...] = ()
 
 
-class Settings(Plan):
+class Settings(Plan, frozen=True):
     """Limits and timeouts of one Gateway (GatewayConfig). Bytes and seconds; 0 means no limit."""
 
     head_bytes: int = 65536
@@ -178,7 +178,7 @@ class Settings(Plan):
     drain_timeout: float = 30.0
 
 
-class Snapshot(Plan):
+class Snapshot(Plan, frozen=True):
     """All that the workers serve, of one generation."""
 
     generation: int = 0
@@ -192,7 +192,7 @@ class Snapshot(Plan):
 SECTIONS = ("ports", "routes", "backends", "certificates", "settings")
 
 
-class Change(Plan):
+class Change(Plan, frozen=True):
     """The way from generation `base` to `generation`: per section what to put, and which keys to drop."""
 
     base: int

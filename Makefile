@@ -1,0 +1,46 @@
+# Everything that is done with this project. Needs Python 3.11 or newer (with venv) and nothing else.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format types bench bench-smoke faults clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+run: $(READY) ## Start the demo: a gateway and two echo backends, no root needed
+	@exec $(BIN)/gatewayd demo
+
+test: $(READY) ## Run the tests (PYTEST_ARGS='-x -k reload')
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+lint: $(READY) ## Check style and the import rule
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(READY) ## Check types (mypy --strict)
+	$(BIN)/mypy
+
+bench: $(READY) ## Measure against nginx, HAProxy, Envoy, Traefik and Caddy (minutes; see benchmarks/)
+	$(BIN)/python -m benchmarks
+
+bench-smoke: $(READY) ## Show in a few seconds that the benchmark works; no peers
+	$(BIN)/python -m benchmarks --smoke
+
+faults: $(READY) ## Run the fault experiments (minutes; see tests/faults/)
+	$(BIN)/python -m tests.faults
+
+clean: ## Remove the environment and all caches
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find gatewayd tests benchmarks -path benchmarks/.venv -prune -o -name __pycache__ -type d -print | xargs rm -rf

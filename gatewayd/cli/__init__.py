@@ -1,0 +1,80 @@
+"""The command line: one module for each command, imported only when that command runs.
+
+Exit codes: 0 done, 1 problems found (or the gateway could not start), 2 wrong usage, 70 an error of the program itself.
+A user sees one line on stderr, never a traceback, unless GATEWAYD_DEBUG is set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from gatewayd import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Command -> what it does. Each is a module of this package with `configure(parser)` and `run(arguments) -> int`.
+COMMANDS = {
+    "run": "serve the Gateway API YAML of files and directories",
+    "check": "report every problem in the files, with file:line and what to write instead",
+    "status": "print every object with the status that a cluster would show",
+    "explain": "say which rule takes a request, and why",
+    "echo": "run an echo backend that answers with what it received",
+    "demo": "run the quickstart: a gateway and two echo backends",
+}
+WRONG_USAGE = 2
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED = 130
+
+
+class UsageError(Exception):
+    """An argument that parses but makes no sense; printed as one line, exit 2."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UsageError as error:
+        return _complain(str(error), WRONG_USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) has gone: nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("GATEWAYD_DEBUG"):
+            raise
+        text = " ".join(str(error).split()) or "no message"
+        message = f"unexpected {type(error).__name__}: {text} (set GATEWAYD_DEBUG=1 for the details)"
+        return _complain(message, INTERNAL_ERROR)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    """Load the one module that is needed, let it describe its options, and run it."""
+    parser = argparse.ArgumentParser(prog="gatewayd", description="Runs Kubernetes Gateway API YAML without a cluster.")
+    parser.add_argument("--version", action="version", version=f"gatewayd {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in arguments if not word.startswith("-")), "")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == chosen:
+            module = importlib.import_module(f"gatewayd.cli.{name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
+    try:
+        parsed = parser.parse_args(arguments)
+    except SystemExit as stop:  # argparse has printed; 0 after --help and --version, else 2
+        return stop.code if isinstance(stop.code, int) else WRONG_USAGE
+    result: int = parsed.run(parsed)
+    return result
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"gatewayd: {message}", file=sys.stderr)
+    return code
