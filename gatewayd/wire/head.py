@@ -1,0 +1,303 @@
+"""Heads of HTTP/1.1 messages: bytes in, one slotted record out, or `Refused`.
+
+A head is matched as a whole by one expression and then split once into the lines that travel on untouched (`block`) and
+the few fields that frame, route or describe the client (`specials`), which are never passed through.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gatewayd.wire import framing
+from gatewayd.wire.fields import Fields, split_block, without
+from gatewayd.wire.grammar import (
+    BROKEN,
+    OPTION_LIST,
+    REQUEST_HEAD,
+    REQUEST_SPECIALS,
+    RESPONSE_HEAD,
+    RESPONSE_SPECIALS,
+    VERSION_MAJOR,
+)
+from gatewayd.wire.refused import Refused
+from gatewayd.wire.target import query_parameters, split_authority, split_target
+
+
+class HeadLimits(NamedTuple):
+    """Bytes of a head, bytes of a request line, number of fields."""
+
+    head: int = 65536
+    line: int = 16384
+    fields: int = 100
+
+
+# Fields that a client may send once only; every other special field is a list and is joined (RFC 9110 section 5.3).
+_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"x-request-id"})
+# A client must not have these removed by naming them in Connection (RFC 9110 section 7.6.1).
+_FRAMING_OPTIONS = frozenset({b"host", b"content-length", b"transfer-encoding"})
+_KEPT_OPTIONS = frozenset({b"authorization", b"cookie", b"close", b"keep-alive", b"upgrade", b"te", b"cache-control"})
+_CLIENT_FIELDS = frozenset(
+    b"""forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-forwarded-server
+    x-forwarded-prefix x-forwarded-ssl x-real-ip""".split()
+)
+
+
+class RequestHead:
+    """One request's head.
+
+    `length` is the body's length, or framing.CHUNKED; `end` is where the head ends in the data that was given;
+    `query` keeps its "?"; `host` is lower case without port, `authority` as the client wrote it; `upgrade` is
+    b"websocket" or b"". `trusted` says whether the client's word on X-Forwarded-* counts (set by the connection).
+    """
+
+    __slots__ = (
+        "_fields",
+        "_parameters",
+        "authority",
+        "block",
+        "end",
+        "expect",
+        "host",
+        "keep_alive",
+        "length",
+        "method",
+        "minor",
+        "path",
+        "query",
+        "specials",
+        "trailers",
+        "trusted",
+        "upgrade",
+    )
+
+    method: bytes
+    path: bytes
+    query: bytes
+    minor: int
+    host: bytes
+    authority: bytes
+    block: bytes
+    specials: dict[bytes, bytes]
+    length: int
+    end: int
+    keep_alive: bool
+    expect: bool
+    upgrade: bytes
+    trailers: bool
+    trusted: bool
+
+    @property
+    def fields(self) -> Fields:
+        """The forwarded fields as pairs, made on first use."""
+        if self._fields is None:
+            self._fields = split_block(self.block)
+        return self._fields
+
+    @property
+    def parameters(self) -> dict[bytes, bytes]:
+        """The query's parameters, decoded, made on first use."""
+        if self._parameters is None:
+            self._parameters = query_parameters(self.query)
+        return self._parameters
+
+    def value(self, name: bytes) -> bytes | None:
+        """The value of a field, repeated lines joined by a comma (RFC 9110 section 5.3); None when absent."""
+        if name == b"host":
+            return self.authority
+        if name in self.specials:
+            return self.specials[name] if self.trusted or name not in _CLIENT_FIELDS else None
+        values = [value for known, value in self.fields if known == name]
+        return b", ".join(values) if values else None
+
+    _fields: Fields | None
+    _parameters: dict[bytes, bytes] | None
+
+
+def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestHead | None:
+    """The head that `data` begins with, or None while it is incomplete.
+
+    `scanned` is how much of `data` an earlier call has seen, so that a head that comes byte by byte costs no more
+    than linear time. Refused: 400, 414, 431, 501, 505.
+    """
+    if scanned and data.find(b"\r\n\r\n", scanned - 3 if scanned > 3 else 0) < 0:
+        return _wait(data, limits, scanned)
+    found = REQUEST_HEAD.match(data)
+    if found is None:
+        if b"\r\n\r\n" in data:
+            raise _diagnose(data, limits)
+        return _wait(data, limits, scanned)
+    head = RequestHead()
+    head.end = found.end()
+    method, target, minor, block = found.groups()
+    if head.end > limits.head or found.end(2) > limits.line or block.count(b"\n") > limits.fields:
+        raise _diagnose(data, limits)
+    head.method = method
+    head.minor = minor[0] & 1
+    head._fields = head._parameters = None
+    head.trusted = head.expect = head.trailers = False
+    head.upgrade = b""
+    authority, head.path, head.query = split_target(method, target)
+    pieces = REQUEST_SPECIALS.split(block)
+    head.specials = specials = _collect(pieces)
+    head.block = pieces[0] + pieces[3] if len(pieces) == 4 else b"".join(pieces[::3])
+    host = specials.pop(b"host", None)
+    if authority is not None:
+        if host is None and head.minor:
+            raise Refused(400, "no_host")
+        host = authority
+    elif host is None:
+        raise Refused(400, "no_host")
+    head.host = split_authority(host)
+    head.authority = host
+    if specials:
+        _read_specials(head, specials)
+    else:
+        head.length = 0
+        head.keep_alive = head.minor == 1
+    return head
+
+
+def _collect(pieces: list[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for place in range(1, len(pieces), 3):
+        name = pieces[place].lower()
+        value = pieces[place + 1].strip(b" \t")
+        if b"_" in name:
+            continue  # a look-alike of a special field is dropped, whoever sent it
+        if name in found:
+            if name in _ONCE:
+                raise Refused(400, "repeated_" + name.decode().replace("-", "_"))
+            value = found[name] + b", " + value
+        found[name] = value
+    return found
+
+
+def _read_specials(head: RequestHead, specials: dict[bytes, bytes]) -> None:
+    head.length = framing.request_length(
+        specials.get(b"content-length"), specials.get(b"transfer-encoding"), head.minor
+    )
+    options = _connection_options(specials.get(b"connection"))
+    head.keep_alive = b"close" not in options and (head.minor == 1 or b"keep-alive" in options)
+    if options - _KEPT_OPTIONS:
+        if options & _FRAMING_OPTIONS:
+            raise Refused(400, "bad_connection_option")
+        head.block = without(head.block, options - _KEPT_OPTIONS)
+    expect = specials.get(b"expect")
+    if expect is not None and head.minor:
+        if expect.lower() != b"100-continue":
+            raise Refused(417, "bad_expect")
+        head.expect = head.length != 0
+    if b"te" in specials:
+        head.trailers = b"trailers" in [part.strip(b" \t") for part in specials[b"te"].lower().split(b",")]
+    if b"upgrade" in options and specials.get(b"upgrade", b"").lower() == b"websocket" and head.minor:
+        if head.length:
+            raise Refused(400, "upgrade_with_body")
+        head.upgrade = b"websocket"
+
+
+def _connection_options(value: bytes | None) -> frozenset[bytes]:
+    if not value:
+        return frozenset()
+    if OPTION_LIST.fullmatch(value) is None:
+        raise Refused(400, "bad_connection_option")
+    return frozenset(option for part in value.lower().split(b",") if (option := part.strip(b" \t")))
+
+
+def _wait(data: bytes, limits: HeadLimits, scanned: int) -> None:
+    """More bytes are needed: refuse now what no further byte can mend."""
+    line = data.find(b"\r\n")
+    if 0 <= line and line + 2 > scanned - 1:
+        _check_line(data, line, limits)
+    if BROKEN.search(data, max(0, scanned - 1), limits.head) is not None:
+        raise Refused(400, "bad_head")
+    if line < 0 and len(data) > limits.line:
+        raise Refused(414, "line_too_long")
+    if len(data) >= limits.head:
+        raise Refused(431, "head_too_large")
+
+
+def _check_line(data: bytes, line: int, limits: HeadLimits) -> None:
+    if line > limits.line + len(b" HTTP/1.1"):
+        raise Refused(414, "line_too_long")
+    if REQUEST_HEAD.fullmatch(data[:line] + b"\r\n\r\n") is None:
+        other = VERSION_MAJOR.fullmatch(data[:line])
+        raise Refused(505, "version") if other else Refused(400, "bad_request_line")
+
+
+def _diagnose(data: bytes, limits: HeadLimits) -> Refused:
+    """Why a complete head is refused: judged in the order in which its bytes came, so that no split changes it."""
+    try:
+        _check_line(data, data.find(b"\r\n"), limits)
+    except Refused as refused:
+        return refused
+    end = data.find(b"\r\n\r\n") + 4
+    if BROKEN.search(data, 0, min(end, limits.head)) is not None:
+        return Refused(400, "bad_head")
+    if end > limits.head:
+        return Refused(431, "head_too_large")
+    if data.count(b"\r\n", 0, end) - 2 > limits.fields:
+        return Refused(431, "too_many_fields")
+    return Refused(400, "bad_field")
+
+
+class ResponseHead:
+    """One response's head. `length` is as in `framing.response_length`; `declared` is the Content-Length field as a
+    number even where no body follows (HEAD, 304), None when absent.
+    """
+
+    __slots__ = ("block", "declared", "end", "keep_alive", "length", "reason", "specials", "status")
+
+    status: int
+    reason: bytes
+    block: bytes
+    specials: dict[bytes, bytes]
+    length: int
+    declared: int | None
+    end: int
+    keep_alive: bool
+
+
+def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHead | None:
+    """The response head that `data` begins with, to a request with `method`; None while incomplete. Refused: 502."""
+    found = RESPONSE_HEAD.match(data)
+    if found is None:
+        if b"\r\n\r\n" in data or BROKEN.search(data) is not None or len(data) > limits.head:
+            raise Refused(502, "bad_response_head")
+        return None
+    head = ResponseHead()
+    head.end = found.end()
+    minor, status, reason, block = found.groups()
+    if head.end > limits.head or block.count(b"\n") > limits.fields:
+        raise Refused(502, "response_head_too_large")
+    head.status = int(status)
+    head.reason = reason or b""
+    pieces = RESPONSE_SPECIALS.split(block)
+    head.specials = specials = {}
+    for place in range(1, len(pieces), 3):
+        name = pieces[place].lower()
+        value = pieces[place + 1].strip(b" \t")
+        if name in specials:
+            if name in _ONCE:
+                raise Refused(502, "repeated_" + name.decode().replace("-", "_"))
+            value = specials[name] + b", " + value
+        specials[name] = value
+    head.block = pieces[0] if len(pieces) == 1 else b"".join(pieces[::3])
+    length = specials.get(b"content-length")
+    head.length = framing.response_length(
+        length, specials.get(b"transfer-encoding"), minor[0] & 1, head.status, method
+    )
+    head.declared = None if length is None else int(length)
+    connection = specials.get(b"connection")
+    if connection is None:
+        head.keep_alive = minor == b"1"
+    else:
+        _read_connection(head, connection, minor)
+    return head
+
+
+def _read_connection(head: ResponseHead, connection: bytes, minor: bytes) -> None:
+    options = _connection_options(connection)
+    head.keep_alive = b"close" not in options and (minor == b"1" or b"keep-alive" in options)
+    named = options - _KEPT_OPTIONS - _FRAMING_OPTIONS
+    if named:
+        head.block = without(head.block, named)

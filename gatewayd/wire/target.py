@@ -1,0 +1,57 @@
+"""The request target (RFC 9112 section 3.2) and the authority (RFC 3986 section 3.2): host, path and query."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from gatewayd.wire.grammar import AUTHORITY
+from gatewayd.wire.path import normalise
+from gatewayd.wire.refused import Refused
+
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(/[^?]*+)?+(\?.*+)?+")
+
+
+def split_target(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
+    """(authority of an absolute-form target or None, path in normal form, query with its "?" or b"")."""
+    authority = None
+    if target[:1] == b"/":
+        path, mark, query = target.partition(b"?")
+    elif target == b"*" and method == b"OPTIONS":
+        return None, target, b""
+    elif method == b"CONNECT":
+        raise Refused(501, "connect")
+    elif (found := _ABSOLUTE.fullmatch(target)) is not None:
+        authority, path = found.group(1), found.group(2) or b"/"
+        mark, query = b"", found.group(3) or b""
+    else:
+        raise Refused(400, "bad_target")
+    try:
+        return authority, normalise(path), mark + query
+    except ValueError:
+        raise Refused(400, "bad_path") from None
+
+
+def split_authority(authority: bytes) -> bytes:
+    """The host to route by: lower case, without port and trailing dot. Refused 400 outside the grammar."""
+    found = AUTHORITY.fullmatch(authority)
+    if found is None:
+        raise Refused(400, "bad_host")
+    host = found.group(1).lower()
+    port = found.group(2)
+    if port is not None and int(port) > 65535:
+        raise Refused(400, "bad_host")
+    if host[-1] == 46:  # "example.com." is the same name, spelled in full
+        host = host[:-1]
+        if not host or host[-1] == 46:
+            raise Refused(400, "bad_host")
+    return host
+
+
+def query_parameters(query: bytes) -> dict[bytes, bytes]:
+    """Names and values, decoded; of a repeated name the first value counts (Gateway API, HTTPQueryParamMatch)."""
+    found: dict[bytes, bytes] = {}
+    for part in query[1:].split(b"&"):
+        name, _, value = part.replace(b"+", b" ").partition(b"=")
+        found.setdefault(unquote_to_bytes(name), unquote_to_bytes(value))
+    return found
