@@ -1,0 +1,177 @@
+"""Rules and matches compiled for the traffic path: what a lookup returns, and the predicates it asks."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import re2
+
+from gatewayd.wire.fields import BlockEdit
+
+if TYPE_CHECKING:
+    from gatewayd.routing.snapshot import Condition, Edit, Filters, MatchPlan, PathEdit, Redirect, RoutePlan, RulePlan, SharePlan
+    from gatewayd.wire.head import RequestHead
+
+_GOLDEN = 0.6180339887498949
+
+
+def regex(pattern: bytes) -> Any:
+    """A user's expression, compiled by RE2: linear time, whatever it says. ValueError when RE2 does not take it."""
+    options = re2.Options()
+    options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        raise ValueError(str(error.args[0] if error.args else error)) from None
+
+
+class Predicate:
+    """One header or query condition."""
+
+    __slots__ = ("name", "test", "text")
+
+    def __init__(self, condition: Condition) -> None:
+        self.name = condition.name
+        self.text = condition.value
+        self.test = regex(condition.value).fullmatch if condition.regex else condition.value.__eq__
+
+    def holds(self, value: bytes | None) -> bool:
+        """Whether the value fulfils the condition; an absent one never does."""
+        return value is not None and bool(self.test(value))
+
+
+class Step:
+    """The filters of a rule or of a backendRef, compiled. None where a rule has no filters."""
+
+    __slots__ = ("hostname", "path", "redirect", "request", "response")
+
+    redirect: Redirect | None
+    hostname: bytes | None
+    path: PathEdit | None
+
+    def __init__(self, filters: Filters) -> None:
+        self.request = _edit(filters.request)
+        self.response = _edit(filters.response)
+        self.redirect = filters.redirect
+        self.hostname = filters.hostname
+        self.path = filters.path
+
+
+def _edit(edit: Edit | None) -> BlockEdit | None:
+    return None if edit is None else BlockEdit(edit.set, edit.add, edit.remove)
+
+
+class Share:
+    """One backendRef: a weight's worth of a rule's requests. `backend` is bound by whoever serves the snapshot."""
+
+    __slots__ = ("backend", "failure", "key", "step", "weight")
+
+    def __init__(self, plan: SharePlan) -> None:
+        self.key = plan.backend
+        self.weight = plan.weight
+        self.failure = plan.failure
+        self.step = None if plan.filters is None else Step(plan.filters)
+        self.backend: Any = None
+
+
+class Rule:
+    """One rule of a route on one listener. `counters` is bound by whoever serves the snapshot."""
+
+    __slots__ = ("_cumulated", "_place", "_total", "counters", "label", "name", "plan", "refusal", "route", "shares", "single", "step")
+
+    def __init__(self, route: RoutePlan, plan: RulePlan) -> None:
+        self.plan = plan
+        self.route = route.key
+        self.name = plan.name or str(plan.index)
+        self.label = f'"route":"{route.key}","rule":"{self.name}"'.encode()
+        self.refusal = plan.refusal
+        self.step = None if plan.filters is None else Step(plan.filters)
+        self.shares = tuple(Share(share) for share in plan.shares)
+        live = [share for share in self.shares if share.weight > 0]
+        self.single = live[0] if len(live) == 1 else None
+        self._cumulated = tuple(accumulate(share.weight for share in self.shares))
+        self._total = self._cumulated[-1] if self._cumulated else 0
+        self._place = hash(route.key) % 997 / 997
+        self.counters: Any = None
+
+    def pick(self) -> Share | None:
+        """The share that takes the next request, in proportion to the weights; None when all weights are zero.
+
+        Steps of the golden ratio visit every part of the line evenly, so the split is right after a few requests
+        already, and no two interleaved kinds of requests fall into step with it.
+        """
+        if self.single is not None:
+            return self.single
+        if not self._total:
+            return None
+        self._place = place = (self._place + _GOLDEN) % 1.0
+        return self.shares[bisect_right(self._cumulated, place * self._total)]
+
+
+class Match:
+    """One match of a rule. Ordered by `key`: the specification's precedence, within one path of one host."""
+
+    __slots__ = (
+        "always",
+        "expression",
+        "headers",
+        "index",
+        "key",
+        "method",
+        "path",
+        "path_kind",
+        "query",
+        "route",
+        "rule",
+    )
+
+    def __init__(self, rule: Rule, route: RoutePlan, index: int, plan: MatchPlan) -> None:
+        self.rule = rule
+        self.route = route
+        self.index = index
+        self.path_kind = plan.path_kind
+        self.path = plan.path
+        self.method = plan.method
+        self.headers = tuple(Predicate(condition) for condition in _distinct(plan.headers))
+        self.query = tuple(Predicate(condition) for condition in _distinct(plan.query))
+        self.always = plan.method is None and not self.headers and not self.query
+        self.expression = regex(plan.path) if plan.path_kind == "regex" else None
+        # Gateway API, HTTPRouteRule.matches: method, headers, query, then age, name, order of rules and matches.
+        self.key = (
+            plan.method is None,
+            -len(self.headers),
+            -len(self.query),
+            route.created or "9",
+            f"{route.namespace}/{route.name}",
+            rule.plan.index,
+            index,
+        )
+
+    def holds(self, head: RequestHead) -> bool:
+        """Whether everything but the path fits the request."""
+        if self.method is not None and self.method != head.method:
+            return False
+        for predicate in self.headers:
+            if not predicate.holds(head.value(predicate.name)):
+                return False
+        return not self.query or all(predicate.holds(head.parameters.get(predicate.name)) for predicate in self.query)
+
+
+def _distinct(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Of conditions with equal names the first counts (Gateway API, HTTPHeaderMatch.name)."""
+    found: dict[bytes, Condition] = {}
+    for condition in conditions:
+        found.setdefault(condition.name, condition)
+    return tuple(found.values())
+
+
+def compile_route(route: RoutePlan) -> tuple[Match, ...]:
+    """All matches of all rules of a route, each with its Rule."""
+    matches = []
+    for plan in route.rules:
+        rule = Rule(route, plan)
+        matches += [Match(rule, route, index, match) for index, match in enumerate(plan.matches)]
+    return tuple(matches)
