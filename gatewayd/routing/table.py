@@ -104,8 +104,8 @@ class ListenerTable:
         self.routes = routes
 
     def find(self, head: RequestHead) -> Match | None:
-        """The match that takes the request: of the most specific hostname that has one (research of precedence:
-        hostname before path), or None.
+        """The match that takes the request: of the most specific hostname that has one
+        (precedence: hostname before path), or None.
         """
         table = self.hosts.exact.get(head.host)
         if table is not None and (match := table.find(head)) is not None:
@@ -169,7 +169,10 @@ def _compile_routes(
     for keys in plan.hosts.values():
         for key in keys:
             route = routes.get(key)
-            if key in compiled or route is None:
+            if key in compiled:
+                continue
+            if route is None:
+                changed.add(key)
                 continue
             old = known.get(key)
             if old and old[0].route is route:

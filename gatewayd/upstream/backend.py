@@ -1,0 +1,103 @@
+"""Backends: which endpoint takes the next exchange, and what is remembered of endpoints that failed."""
+
+from __future__ import annotations
+
+from collections import deque
+from random import random
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.upstream.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FIRST_EJECTION = 1.0
+_LONGEST_EJECTION = 30.0
+# Retries may be a fifth of the requests, and ten a second besides (the defaults of XBackendTrafficPolicy, GEP-3388).
+_RETRY_SHARE = 0.2
+_RETRIES_A_SECOND = 10.0
+_RETRY_RESERVE = 100.0
+
+
+class Backend:
+    """One port of a service. `endpoints` are all, `live` those that did not just fail; `waiting` holds exchanges that
+    wait for a connection because the limit is reached.
+    """
+
+    __slots__ = ("_counted", "_retries", "endpoints", "key", "live", "open", "requests", "waiting")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self.live: tuple[Endpoint, ...] = ()
+        self.open = 0
+        self.requests = 0
+        self.waiting: deque[Any] = deque()
+        self._counted = 0
+        self._retries = _RETRIES_A_SECOND
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.key} {list(self.endpoints)}>"
+
+    def update(self, addresses: Iterable[tuple[str, int]]) -> None:
+        """Serve these addresses from now on. Known endpoints keep their connections; the others lose the idle ones,
+        and what is in flight to them finishes.
+        """
+        known = {endpoint.address: endpoint for endpoint in self.endpoints}
+        kept = tuple(known.pop(address, None) or Endpoint(*address) for address in dict.fromkeys(addresses))
+        for endpoint in known.values():
+            endpoint.gone = True
+            endpoint.close_idle()
+        self.endpoints = kept
+        self._choose_live()
+
+    def pick(self, tried: Endpoint | None = None) -> Endpoint | None:
+        """The less busy of two endpoints drawn by chance (power of two choices), not `tried`; None when there is none."""
+        among = self.live or self.endpoints
+        if tried is not None:
+            among = tuple(endpoint for endpoint in among if endpoint is not tried) or tuple(
+                endpoint for endpoint in self.endpoints if endpoint is not tried
+            )
+        count = len(among)
+        if count <= 1:
+            return among[0] if count else None
+        first = int(random() * count)
+        second = int(random() * (count - 1))
+        if second >= first:
+            second += 1
+        one, other = among[first], among[second]
+        return one if one.active <= other.active else other
+
+    def failed(self, endpoint: Endpoint, now: float) -> None:
+        """A connection could not be made: leave the endpoint out for a while, longer each time."""
+        endpoint.failures += 1
+        endpoint.ejected_until = now + min(_FIRST_EJECTION * 2 ** (endpoint.failures - 1), _LONGEST_EJECTION)
+        self._choose_live()
+
+    def worked(self, endpoint: Endpoint) -> None:
+        """A connection was made: forget that earlier ones could not."""
+        if endpoint.failures:
+            endpoint.failures = 0
+            endpoint.ejected_until = 0.0
+            self._choose_live()
+
+    def may_retry(self) -> bool:
+        """Take one retry from the budget; False when it is used up."""
+        if self._retries < 1.0:
+            return False
+        self._retries -= 1.0
+        return True
+
+    def tick(self, now: float, seconds: float) -> None:
+        """Refill the budget and bring back endpoints whose time is over; called with the sweep."""
+        earned = _RETRIES_A_SECOND * seconds + _RETRY_SHARE * (self.requests - self._counted)
+        self._counted = self.requests
+        self._retries = min(_RETRY_RESERVE, self._retries + earned)
+        if len(self.live) != len(self.endpoints):
+            for endpoint in self.endpoints:
+                if endpoint.ejected_until and endpoint.ejected_until <= now:
+                    endpoint.ejected_until = 0.0
+            self._choose_live()
+
+    def _choose_live(self) -> None:
+        self.live = tuple(endpoint for endpoint in self.endpoints if not endpoint.ejected_until)
