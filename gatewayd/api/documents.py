@@ -1,0 +1,276 @@
+"""YAML text to plain values that remember their lines.
+
+Read as Kubernetes does: JSON's data model, one object a document. Refused, each with file and line: text that is not
+UTF-8, aliases (they make exponential bombs) and merge keys, duplicate keys, tags, nesting deeper than 64, documents
+above 1 MiB, more than 10 000 documents in a file. Nothing here raises for any input.
+
+Documents are cut apart at `---` lines before they are parsed (a `---` at column 0 ends every YAML construct), so that a
+syntax error spoils its own document only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import yaml
+
+from gatewayd.api.problem import Path, Problem, dotted
+from gatewayd.api.scalars import plain
+
+try:
+    from yaml.cyaml import CParser
+except ImportError as error:  # pragma: no cover - depends on how PyYAML was built
+    raise ImportError(
+        "PyYAML was built without libyaml, which gatewayd needs to read YAML fast; install a PyYAML wheel from PyPI"
+    ) from error
+
+MAX_DEPTH = 64
+MAX_DOCUMENT_BYTES = 1 << 20
+MAX_FILE_BYTES = 64 << 20
+MAX_DOCUMENTS = 10_000
+
+PLAIN, TEXT, COLLECTION = "plain", "text", "collection"
+TAGS = frozenset({PLAIN, TEXT, COLLECTION, "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+MARKER = re.compile(rb"(?m)^---(?=[ \t\r\n]|\Z)")
+NOTHING = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z)|%[^\n]*(?:\n|\Z))*")
+FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff\ufeff]")
+# Line breaks besides \n make the cheap bound on the depth worthless; then the depth is counted.
+ODD_BREAKS = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
+DEEP_LINE = re.compile(rb"(?m)^[ ?-]{24}")
+FREE_BRACKETS = MAX_DEPTH - 26
+
+Lines = int | tuple[int, Any]
+
+
+class Piece(msgspec.Struct, frozen=True, gc=False):
+    """The text of one document, and the line of the file at which it begins (from 1)."""
+
+    line: int
+    text: bytes
+
+
+class Document(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One document. `lines` mirrors `value`: a line for a scalar, (line, children) for a mapping or sequence."""
+
+    file: str
+    line: int
+    value: dict[str, Any]
+    lines: Lines
+
+    def line_of(self, path: Path) -> int:
+        """The line of the field at `path` (keys and indices), or of its nearest parent that is written."""
+        lines = self.lines
+        for step in path:
+            if isinstance(lines, int):
+                return lines
+            children = lines[1]
+            known = step in children if isinstance(children, dict) else _within(step, children)
+            if not known:
+                return lines[0]
+            lines = children[step]
+        return lines if isinstance(lines, int) else lines[0]
+
+
+def _within(step: str | int, children: list[Lines]) -> bool:
+    return isinstance(step, int) and 0 <= step < len(children)
+
+
+class _Refused(Exception):
+    """A document that is YAML, but not for us."""
+
+    def __init__(self, line: int, message: str, hint: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.line, self.message, self.hint, self.field = line, message, hint, field
+
+
+class _Composer(CParser):  # type: ignore[misc]
+    """libyaml's parser with a resolver that only tells plain scalars from quoted ones."""
+
+    def __init__(self, text: bytes) -> None:
+        CParser.__init__(self, text)
+
+    def resolve(self, kind: type, value: str | None, implicit: tuple[bool, bool]) -> str:
+        if kind is not yaml.ScalarNode:
+            return COLLECTION
+        return PLAIN if implicit[0] else TEXT
+
+    def descend_resolver(self, parent: Any, index: Any) -> None:
+        """Nothing depends on where a node stands."""
+
+    def ascend_resolver(self) -> None:
+        """Nothing depends on where a node stands."""
+
+
+def load(text: bytes, file: str) -> tuple[list[Document], list[Problem]]:
+    """All documents of a file that can be read, and what is wrong with the others. Never raises."""
+    found, problems = pieces(text, file)
+    documents: list[Document] = []
+    for piece in found:
+        read, wrong = parse(piece, file)
+        documents += read
+        problems += wrong
+    return documents, problems
+
+
+def pieces(text: bytes, file: str) -> tuple[list[Piece], list[Problem]]:
+    """Cut a file into documents; those that hold nothing but comments are left out."""
+    refusal = _unreadable(text, file)
+    if refusal:
+        return [], [refusal]
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    found: list[Piece] = []
+    for line, part in _cut(text):
+        if len(found) == MAX_DOCUMENTS:
+            hint = "split it into several files"
+            return found, [_problem(file, line, f"more than {MAX_DOCUMENTS} documents in one file", hint)]
+        found.append(Piece(line, part))
+    return found, []
+
+
+def _cut(text: bytes) -> Iterator[tuple[int, bytes]]:
+    starts = [0, *(mark.start() for mark in MARKER.finditer(text) if mark.start())]
+    line = 1
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        part = text[start:end]
+        skip = 3 if part.startswith(b"---") else 0
+        if not NOTHING.fullmatch(part, skip):
+            yield line, part
+        line += part.count(b"\n")
+
+
+def parse(piece: Piece, file: str) -> tuple[list[Document], list[Problem]]:
+    """The documents in one piece: one, unless it was ended by `...` and followed by another."""
+    documents: list[Document] = []
+    try:
+        documents.extend(_documents(piece, file))
+    except _Refused as refusal:
+        return documents, [_problem(file, refusal.line, refusal.message, refusal.hint, refusal.field)]
+    except yaml.YAMLError as error:
+        return documents, [_syntax(error, piece, file)]
+    except (ValueError, RecursionError) as error:
+        return documents, [_problem(file, piece.line, f"cannot be read: {error}")]
+    return documents, []
+
+
+def _documents(piece: Piece, file: str) -> Iterator[Document]:
+    if len(piece.text) > MAX_DOCUMENT_BYTES:
+        hint = f"at most {MAX_DOCUMENT_BYTES} bytes are read, as in a cluster"
+        raise _Refused(piece.line, f"the document is {len(piece.text)} bytes long", hint)
+    if _suspicious(piece.text):
+        _measure(piece)
+    composer = _Composer(piece.text)
+    while composer.check_node():
+        node = composer.get_node()
+        line = piece.line + node.start_mark.line
+        if not isinstance(node, yaml.MappingNode):
+            if isinstance(node, yaml.ScalarNode) and node.tag == PLAIN and plain(node.value) is None:
+                continue
+            raise _Refused(line, "a document must be one object", "begin it with `apiVersion:` and `kind:`")
+        line = piece.line + node.value[0][0].start_mark.line if node.value else line
+        value, lines = _build(node, line, piece.line, ())
+        yield Document(file, line, value, lines)
+
+
+def _build(node: Any, line: int, base: int, path: Path) -> tuple[Any, Lines]:
+    """The value of a node, and its lines; `line` is where it counts as written: at its key."""
+    if node.tag not in TAGS:
+        raise _Refused(line, f"the tag {node.tag} is not allowed", "remove it", dotted(path))
+    if isinstance(node, yaml.ScalarNode):
+        return (plain(node.value) if node.tag == PLAIN else node.value), line
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, line, base, path)
+    values, lines = [], []
+    for index, item in enumerate(node.value):
+        value, place = _build(item, base + item.start_mark.line, base, (*path, index))
+        values.append(value)
+        lines.append(place)
+    return values, (line, lines)
+
+
+def _mapping(node: Any, line: int, base: int, path: Path) -> tuple[dict[str, Any], Lines]:
+    values: dict[str, Any] = {}
+    lines: dict[str, Lines] = {}
+    for key, item in node.value:
+        place = base + key.start_mark.line
+        name = key.value
+        if not isinstance(name, str):
+            raise _Refused(place, "a key must be text, not a list or mapping", "", dotted(path))
+        if name == "<<" and key.tag == PLAIN:
+            raise _Refused(place, "merge keys are not allowed", "write the fields out", dotted(path))
+        if name in values:
+            hint = f"it stands already in line {_line(lines[name])}; remove one of them"
+            raise _Refused(place, f"the key `{name}` is there twice", hint, dotted((*path, name)))
+        values[name], lines[name] = _build(item, place, base, (*path, name))
+    return values, (line, lines)
+
+
+def _line(lines: Lines) -> int:
+    return lines if isinstance(lines, int) else lines[0]
+
+
+def _suspicious(text: bytes) -> bool:
+    """Whether the text might hold an alias or nest too deep; cheap, and wrong only in the safe direction.
+
+    Nested blocks need growing indentation, so a text without a line indented by 24 is at most 26 deep plus its brackets.
+    """
+    brackets = text.count(b"[") + text.count(b"{")
+    deep = brackets > FREE_BRACKETS or DEEP_LINE.search(text) is not None
+    return deep or (b"*" in text and b"&" in text) or ODD_BREAKS.search(text) is not None
+
+
+def _measure(piece: Piece) -> None:
+    """Walk the events, which needs no recursion: libyaml's composer overflows the stack on deep nesting."""
+    parser, depth = _Composer(piece.text), 0
+    while parser.check_event():
+        event = parser.get_event()
+        line = piece.line + event.start_mark.line
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused(line, f"the alias *{event.anchor} is not allowed", "write the value out, or quote the text")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise _Refused(line, f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _unreadable(text: bytes, file: str) -> Problem | None:
+    """What keeps the whole file from being read, or None."""
+    if len(text) > MAX_FILE_BYTES:
+        return _problem(file, 0, f"the file is {len(text)} bytes long", f"at most {MAX_FILE_BYTES} bytes are read")
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        return _problem(file, line, f"byte 0x{text[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+    found = FORBIDDEN.search(decoded)
+    if found is None:
+        return None
+    line = decoded.count("\n", 0, found.start()) + 1
+    return _problem(file, line, f"the control character U+{ord(found.group()):04X} is not allowed in YAML", "remove it")
+
+
+SYNTAX_HINTS = (
+    ("mapping values are not allowed", "indent the line like its neighbours, and quote a text that contains `: `"),
+    ("while scanning an alias", "quote a text that begins with `*`, for example `'*.example.com'`"),
+    ("while scanning an anchor", "quote a text that begins with `&`"),
+    ("cannot start any token", "indent with blanks instead of tabs, and quote a text that begins with `@`, `` ` `` or `%`"),
+    ("did not find expected key", "check the indentation, and that every quote is closed"),
+    ("did not find expected '-' indicator", "check the indentation of the list"),
+    ("could not find expected ':'", "write `name: value`, and check that every quote is closed"),
+    ("unexpected end of stream", "close the quote"),
+)
+
+
+def _syntax(error: yaml.YAMLError, piece: Piece, file: str) -> Problem:
+    """libyaml's own words, with our place and what usually causes them."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    words = (getattr(error, "context", None), getattr(error, "problem", None) or getattr(error, "reason", None))
+    message = ", ".join(word for word in words if word) or "cannot be read"
+    hint = next((hint for words, hint in SYNTAX_HINTS if words in message), "")
+    line = piece.line + min(mark.line if mark else 0, piece.text.count(b"\n"))
+    return _problem(file, line, f"no valid YAML: {message}", hint)
+
+
+def _problem(file: str, line: int, message: str, hint: str = "", field: str = "") -> Problem:
+    return Problem(file=file, line=line, object="", field=field, message=message, hint=hint)

@@ -1,0 +1,91 @@
+"""All objects that were read, indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gatewayd.api.documents import Document
+from gatewayd.api.problem import Path, Problem
+from gatewayd.api.record import Record
+
+
+class Object(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One object with the place it was read from. Compared by identity: an unchanged object stays the same instance.
+
+    `namespace` is "" for cluster-scoped kinds; `line` is that of the object's first field.
+    """
+
+    kind: str
+    group: str
+    version: str
+    namespace: str
+    name: str
+    file: str
+    line: int
+    resource: Record
+    document: Document
+
+    @property
+    def key(self) -> str:
+        """`Kind/namespace/name`; the namespace is empty for cluster-scoped kinds."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+    @property
+    def title(self) -> str:
+        """`HTTPRoute shop/cart`, as problems write it."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    def line_of(self, path: Path) -> int:
+        """The line of a field such as ("spec", "rules", 0), or of the nearest parent that is written."""
+        return self.document.line_of(path)
+
+    def source(self, path: Path = ()) -> str:
+        """`file:line` of a field."""
+        return f"{self.file}:{self.line_of(path)}"
+
+
+class Objects:
+    """An index of objects that does not change after it was made. Of several with the same key the first counts."""
+
+    __slots__ = ("_by_key", "_by_kind", "problems")
+
+    def __init__(self, objects: Iterable[Object] = ()) -> None:
+        """`problems` names every object that was left out because its key was taken."""
+        self._by_key: dict[str, Object] = {}
+        self.problems: list[Problem] = []
+        kinds: dict[str, list[Object]] = {}
+        for item in objects:
+            first = self._by_key.setdefault(item.key, item)
+            if first is item:
+                kinds.setdefault(item.kind, []).append(item)
+            else:
+                self.problems.append(_duplicate(item, first))
+        self._by_kind = {kind: tuple(items) for kind, items in kinds.items()}
+
+    def of(self, kind: str) -> tuple[Object, ...]:
+        """All objects of a kind, in the order in which they were read."""
+        return self._by_kind.get(kind, ())
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """One object; the namespace of a cluster-scoped kind is ""."""
+        return self._by_key.get(f"{kind}/{namespace}/{name}")
+
+    def all(self) -> tuple[Object, ...]:
+        """Every object, in the order in which they were read."""
+        return tuple(self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+
+def _duplicate(item: Object, first: Object) -> Problem:
+    return Problem(
+        file=item.file,
+        line=item.line,
+        object=item.title,
+        field="metadata.name",
+        message=f"the same object stands already in {first.file}:{first.line}, which stays in force",
+        hint="remove one of them or give it another name",
+    )
