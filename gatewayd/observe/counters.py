@@ -6,6 +6,9 @@ and renders them. The number of series grows with routes, never with paths or ho
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
 import msgspec
 
 # Upper bounds of the latency histogram, seconds. A `bisect` over this tuple costs 0.1 us.
@@ -39,6 +42,34 @@ class RuleCounters:
         self.seconds = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
+
+    def add(self, status: int, seconds: float, bytes_in: int, bytes_out: int) -> None:
+        """Count one exchange. Status 0 (the client left before an answer) counts in class 0."""
+        self.classes[status // 100] += 1
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+        self.bytes_in += bytes_in
+        self.bytes_out += bytes_out
+
+
+class WorkerCounters:
+    """The worker-wide counts, one integer for each of WORKER_COUNTS."""
+
+    __slots__ = WORKER_COUNTS
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> int: ...
+
+        def __setattr__(self, name: str, value: int) -> None: ...
+
+    def __init__(self) -> None:
+        for name in WORKER_COUNTS:
+            setattr(self, name, 0)
+
+    def values(self) -> list[int]:
+        """The counts in the order of WORKER_COUNTS."""
+        return [getattr(self, name) for name in WORKER_COUNTS]
 
 
 class RuleReport(msgspec.Struct, array_like=True):

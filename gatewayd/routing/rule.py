@@ -56,12 +56,28 @@ class Step:
         self.request = _edit(filters.request)
         self.response = _edit(filters.response)
         self.redirect = filters.redirect
-        self.hostname = filters.hostname
+        self.hostname = filters.hostname or _host(filters.request)
         self.path = filters.path
 
 
+# Framing and connection fields are the gateway's own; Host is the authority, set as a whole.
+_NOT_EDITED = frozenset(
+    b"host connection content-length keep-alive te trailer transfer-encoding upgrade proxy-connection".split()
+)
+
+
 def _edit(edit: Edit | None) -> BlockEdit | None:
-    return None if edit is None else BlockEdit(edit.set, edit.add, edit.remove)
+    if edit is None:
+        return None
+    return BlockEdit(
+        tuple(pair for pair in edit.set if pair[0] not in _NOT_EDITED),
+        tuple(pair for pair in edit.add if pair[0] not in _NOT_EDITED),
+        tuple(name for name in edit.remove if name not in _NOT_EDITED),
+    )
+
+
+def _host(edit: Edit | None) -> bytes | None:
+    return None if edit is None else dict(edit.set).get(b"host")
 
 
 class Share:

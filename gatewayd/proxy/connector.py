@@ -1,0 +1,136 @@
+"""Making connections to endpoints, within the limits of the backend."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from gatewayd.proxy.upstream1 import Upstream1
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.runtime import Runtime
+    from gatewayd.upstream.backend import Backend
+    from gatewayd.upstream.endpoint import Endpoint
+
+
+class Connector:
+    """Connections for exchanges that found none in the pool. One task for each connection made, none for a request."""
+
+    __slots__ = ("attempts", "runtime")
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.attempts: set[Attempt] = set()
+
+    def connect(self, exchange: Exchange) -> None:
+        """Connect to the exchange's endpoint, or let it wait where the backend has all the connections it may have."""
+        backend, endpoint = exchange.backend, exchange.endpoint
+        assert backend is not None and endpoint is not None
+        settings = exchange.settings
+        if backend.open < settings.upstream_connections:
+            self.attempts.add(Attempt(self, exchange, backend, endpoint))
+        elif len(backend.waiting) < settings.upstream_pending and not exchange.head.upgrade:
+            backend.waiting.append(exchange)
+        else:
+            exchange.reply(503, b"upstream_overflow")
+
+    def next_waiting(self, backend: Backend) -> None:
+        """A place is free: connect for the exchange that waits longest and still wants it."""
+        while backend.waiting:
+            exchange = backend.waiting.popleft()
+            if exchange.down is not None:
+                self.connect(exchange)
+                return
+
+    def hand_over(self, connection: Upstream1) -> bool:
+        """Give a free connection to an exchange that waits; False when none does."""
+        waiting = connection.backend.waiting
+        while waiting:
+            exchange = waiting.popleft()
+            if exchange.down is not None:
+                exchange.endpoint.active -= 1
+                exchange.endpoint = connection.endpoint
+                connection.endpoint.active += 1
+                exchange.reused = True
+                exchange.connected(connection)
+                return True
+        return False
+
+    def tick(self, now: float, backends: list[Backend]) -> None:
+        """Answer those that waited for a connection as long as one may take to be made."""
+        for backend in backends:
+            waiting = backend.waiting
+            while waiting and (
+                waiting[0].down is None or waiting[0].began + waiting[0].settings.connect_timeout <= now
+            ):
+                exchange = waiting.popleft()
+                if exchange.down is not None:
+                    exchange.reply(503, b"upstream_overflow")
+
+
+class Attempt:
+    """One connection being made. It outlives an exchange whose client left: the connection then goes to the pool."""
+
+    __slots__ = ("_connector", "_task", "backend", "deadline", "endpoint", "exchange")
+
+    def __init__(self, connector: Connector, exchange: Exchange, backend: Backend, endpoint: Endpoint) -> None:
+        self._connector = connector
+        self.exchange = exchange
+        self.backend = backend
+        self.endpoint = endpoint
+        self.deadline = monotonic() + exchange.settings.connect_timeout
+        backend.open += 1
+        endpoint.open += 1
+        runtime = connector.runtime
+        runtime.timed.add(self)
+        self._task = runtime.loop.create_task(self._run(exchange))
+
+    async def _run(self, exchange: Exchange) -> None:
+        runtime = self._connector.runtime
+        connection = Upstream1(exchange.port, self.backend, self.endpoint)
+        try:
+            await runtime.loop.create_connection(lambda: connection, self.endpoint.host, self.endpoint.port)
+        except OSError:
+            self._failed(b"upstream_refused")
+        except asyncio.CancelledError:
+            self._failed(b"connect_timeout")
+        else:
+            self._done()
+            runtime.counts.upstream_connects += 1
+            self.backend.worked(self.endpoint)
+            self._use(connection)
+
+    def _use(self, connection: Upstream1) -> None:
+        runtime = self._connector.runtime
+        exchange = self.exchange
+        if exchange.down is not None and exchange.up is None and not exchange.status:
+            try:
+                exchange.connected(connection)
+            except Exception as error:
+                runtime.failed(error)
+                exchange.reply(502, b"exception")
+        else:
+            connection.request_ended = True
+            connection.release(monotonic())
+
+    def _failed(self, reason: bytes) -> None:
+        self._done()
+        runtime = self._connector.runtime
+        runtime.counts.upstream_connect_failures += 1
+        self.endpoint.open -= 1
+        self.backend.open -= 1
+        self.backend.failed(self.endpoint, monotonic())
+        if self.exchange.down is not None:
+            self.exchange.connect_failed(reason)
+        if self.backend.waiting:
+            self._connector.next_waiting(self.backend)
+
+    def _done(self) -> None:
+        self._connector.runtime.timed.discard(self)
+        self._connector.attempts.discard(self)
+
+    def expire(self, now: float) -> None:
+        """The connect timeout is over."""
+        self._task.cancel()

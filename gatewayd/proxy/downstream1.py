@@ -1,0 +1,501 @@
+"""HTTP/1.1 from clients (RFC 9112): one protocol object for a connection, itself the downstream stream of its exchange.
+
+States, by two attributes: `exchange` is the request in flight or None; `left` is what is still to come of its body.
+
+    exchange None, left 0     idle, or a head is coming (`tail`)
+    exchange set,  left != 0  the body is coming: bytes left, or CHUNKED
+    exchange set,  left 0     the request is complete; what comes now is the next one's (`tail`, bounded)
+    exchange None, left != 0  answered early: the rest of the body is read and dropped, or DRAINING before the close
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.proxy import replies
+from gatewayd.proxy.exchange import Exchange
+from gatewayd.proxy.tunnel import Tunnel
+from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
+from gatewayd.wire.fields import allowed_trailers
+from gatewayd.wire.framing import CHUNKED
+from gatewayd.wire.head import parse_request
+from gatewayd.wire.refused import Refused
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.port import Port
+    from gatewayd.wire.head import ResponseHead
+
+NEVER = float("inf")
+DRAINING = -2
+LINGER = 5.0  # seconds in which a client may still send what will not be read
+DISCARD = 65536  # bytes of a body that are read for the sake of keeping a connection
+JOIN_BELOW = 32768  # one write (one system call) for head and body; above, copying costs more than the call
+_NO_BODY = frozenset({204, 304})
+
+
+class Downstream1(asyncio.BaseProtocol):
+    """One client's connection."""
+
+    __slots__ = (
+        "body_began",
+        "born",
+        "client",
+        "deadline",
+        "decoder",
+        "exchange",
+        "forwarded",
+        "held",
+        "keep",
+        "left",
+        "port",
+        "received",
+        "reply_chunked",
+        "reply_silent",
+        "runtime",
+        "scanned",
+        "serving",
+        "sni_listener",
+        "tail",
+        "transport",
+        "trusted",
+        "write",
+        "write_paused",
+    )
+
+    def __init__(self, port: Port, sni_listener: str | None = None) -> None:
+        self.port = port
+        self.runtime = port.runtime
+        self.sni_listener = sni_listener
+        self.exchange: Exchange | None = None
+        self.decoder: ChunkedBody | None = None
+        self.tail = b""
+        self.scanned = self.left = self.received = 0
+        self.body_began = 0.0
+        self.keep = True
+        self.serving = self.held = self.write_paused = False
+        self.reply_chunked = self.reply_silent = False
+
+    # -- the connection --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.write = self.transport.write
+        self.born = now = monotonic()
+        settings = self.port.settings
+        self.deadline = now + settings.head_timeout
+        self.transport.set_write_buffer_limits(high=settings.buffer_bytes)
+        peer = self.transport.get_extra_info("peername")
+        self.client, self.trusted = self.port.describe_client(peer)
+        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b\r\nx-forwarded-host: " % (
+            self.client,
+            self.port.scheme,
+        )
+        self.runtime.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.runtime.closed(self)
+        self.keep = False
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.downstream_lost(b"client_closed")
+        self.write = _drop
+
+    def eof_received(self) -> bool:
+        """A client may close its sending half and wait for the answer (RFC 9112 section 9.6)."""
+        self.keep = False
+        if self.exchange is not None and not self.left and self.port.scheme == b"http":
+            self.tail = b""
+            return True
+        if self.exchange is not None:
+            self.transport.abort()
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if self.exchange is None:
+                if self.left:
+                    self._discard(data)
+                else:
+                    if self.tail:
+                        data = self.tail + data
+                        self.tail = b""
+                    self._serve(data)
+            elif self.left:
+                self._receive(data)
+            else:
+                self._hold(data)
+        except Exception as error:
+            self.runtime.failed(error)
+            self.transport.abort()
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def _serve(self, data: bytes) -> None:
+        """Begin an exchange for each request that is complete enough, one after the other."""
+        self.serving = True
+        while data:
+            if self.write_paused:  # answers are not read: no further request is begun
+                self._hold(data)
+                break
+            try:
+                head = parse_request(data, self.port.limits, self.scanned)
+            except Refused as refused:
+                self.refuse(refused)
+                break
+            if head is None:
+                self._wait_for_head(data)
+                break
+            self.scanned = 0
+            self._begin(head, data[head.end :])
+            if self.exchange is not None or self.left or not self.keep:
+                break
+            data, self.tail = self.tail, b""
+        self.serving = False
+
+    def _begin(self, head: Any, data: bytes) -> None:
+        head.trusted = self.trusted
+        self.exchange = exchange = Exchange(self, self.port, head, monotonic())
+        self.deadline = NEVER
+        length = head.length
+        if length == 0:
+            self.tail = data
+            exchange.begin(b"", True)
+            return
+        self.received = len(data)
+        self.body_began = exchange.began
+        if length > 0:
+            self.left = max(0, length - len(data))
+            self.tail = data[length:]
+            exchange.begin(data[:length] if self.tail else data, not self.left)
+        else:
+            self.decoder = ChunkedBody(self.port.settings.trailer_bytes)
+            self.left = CHUNKED
+            try:
+                pieces = self._decode(data)
+            except Refused as refused:
+                self._refuse_body(refused)
+                return
+            exchange.begin(b"".join(pieces), not self.left, self.trailers())
+        if self.left and self.exchange is exchange:
+            if exchange.up is None:
+                self.pause()
+            else:
+                self._expect_body(exchange.began)
+
+    def _wait_for_head(self, data: bytes) -> None:
+        if not self.scanned and self.deadline != NEVER:
+            self.deadline = monotonic() + self.port.settings.head_timeout
+        self.tail = data
+        self.scanned = len(data)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what belongs to the next request; stop reading when it is more than a buffer's worth."""
+        self.tail += data
+        if len(self.tail) > self.port.settings.buffer_bytes and not self.held:
+            self.held = True
+            self.transport.pause_reading()
+
+    def _receive(self, data: bytes) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        self.received += len(data)
+        if self.left > 0:
+            body = data[: self.left] if len(data) > self.left else data
+            self.tail = data[self.left :] if len(data) > self.left else b""
+            self.left -= len(body)
+            exchange.send_body(body, not self.left)
+        else:
+            try:
+                pieces = self._decode(data)
+            except Refused as refused:
+                self._refuse_body(refused)
+                return
+            if pieces or not self.left:
+                exchange.send_body(b"".join(pieces), not self.left, self.trailers())
+        if not self.left:
+            if self.exchange is exchange:
+                self.deadline = NEVER
+        elif self.deadline != NEVER:
+            self._expect_body(monotonic())
+
+    def _decode(self, data: bytes) -> list[bytes]:
+        assert self.decoder is not None
+        pieces, rest = self.decoder.feed(data)
+        if self.decoder.done:
+            self.left = 0
+            self.tail = rest
+        return pieces
+
+    def trailers(self) -> bytes:
+        """The request's trailer lines that go to the backend: those that the client announced (RFC 9110 section 6.6.2)."""
+        decoder, exchange = self.decoder, self.exchange
+        if decoder is None or not decoder.trailers or exchange is None or b"trailer" not in exchange.head.specials:
+            return b""
+        return allowed_trailers(decoder.trailers)
+
+    def _expect_body(self, now: float) -> None:
+        """The moment at which a body is too slow: no byte for a while, or too few since it began."""
+        settings = self.port.settings
+        deadline = now + (settings.body_read_timeout or NEVER)
+        if settings.body_min_rate:
+            earned = max(settings.body_grace, self.received / settings.body_min_rate)
+            deadline = min(deadline, self.body_began + earned)
+        self.deadline = deadline
+
+    def _refuse_body(self, refused: Refused) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        self.left = DRAINING
+        if exchange.status:
+            self.transport.abort()
+        else:
+            exchange.reply(refused.status, refused.reason.encode())
+
+    def _discard(self, data: bytes) -> None:
+        """The rest of a body that nobody wants any more."""
+        if self.left == DRAINING:
+            return
+        self.left -= len(data)
+        if self.left <= 0:
+            self.tail = data[len(data) + self.left :] if self.left else b""
+            self.left = 0
+            self.deadline = monotonic() + self.port.settings.idle_timeout
+            self._go_on()
+
+    def pause(self) -> None:
+        """The backend cannot take more of the body: stop reading. The client is not to blame for the time that passes."""
+        self.deadline = NEVER
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """The backend takes more again."""
+        if self.left:
+            self.received = 0
+            self.body_began = now = monotonic()
+            self._expect_body(now)
+        self.transport.resume_reading()
+
+    def describe(self, exchange: Exchange) -> bytes:
+        """The field lines that tell the backend about the client (block form)."""
+        head = exchange.head
+        if self.trusted:
+            return self.port.describe_trusted(self, exchange)
+        exchange.request_id = identity = self.runtime.new_request_id()
+        return b"%b%b\r\nx-request-id: %b" % (self.forwarded, head.authority, identity)
+
+    # -- responses -------------------------------------------------------------------------------------------------
+
+    def reply_head(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes) -> None:
+        """A backend's response begins. The status line and the framing are written anew."""
+        exchange = self.exchange
+        assert exchange is not None
+        length = head.length
+        framing = self._persist()
+        request = exchange.head
+        if length >= 0 and not (request.method == b"HEAD" or head.status in _NO_BODY):
+            framing = b"\r\ncontent-length: %d%b\r\n\r\n" % (length, framing)
+            self.reply_chunked = self.reply_silent = False
+        else:
+            framing, data = self._frame_rest(head, data, ended, trailers, framing)
+        if len(data) < JOIN_BELOW:
+            self.write(b"HTTP/1.1 %d %b%b%b%b" % (head.status, head.reason, head.block, framing, data))
+        else:
+            self.write(b"HTTP/1.1 %d %b%b%b" % (head.status, head.reason, head.block, framing))
+            self.write(data)
+
+    def _frame_rest(
+        self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes, close: bytes
+    ) -> tuple[bytes, bytes]:
+        """Framing of what is not simply so many bytes: no body at all, chunked, or until the close for HTTP/1.0."""
+        exchange = self.exchange
+        assert exchange is not None
+        request = exchange.head
+        self.reply_chunked = False
+        self.reply_silent = request.method == b"HEAD" or head.status in _NO_BODY
+        if self.reply_silent:
+            declared = b"" if head.declared is None or head.status == 204 else b"\r\ncontent-length: %d" % head.declared
+            return declared + close + b"\r\n\r\n", b""
+        if request.minor == 0:
+            if self.keep:
+                self.keep = False
+                close = replies.CLOSE
+            return close + b"\r\n\r\n", data
+        self.reply_chunked = True
+        announced = head.specials.get(b"trailer") if request.trailers else None
+        names = b"" if announced is None else b"\r\ntrailer: " + announced
+        return b"\r\ntransfer-encoding: chunked%b%b\r\n\r\n" % (names, close), self._chunk(data, ended, trailers)
+
+    def _chunk(self, data: bytes, ended: bool, trailers: bytes) -> bytes:
+        """`data` as a chunk, with the last chunk when this is the end."""
+        framed = chunk([data])
+        if not ended:
+            return framed
+        exchange = self.exchange
+        wanted = trailers and exchange is not None and exchange.head.trailers
+        return framed + last_chunk(allowed_trailers(trailers) if wanted else b"")
+
+    def reply_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
+        """More of a response's body."""
+        if self.reply_silent:
+            return
+        if self.reply_chunked:
+            data = self._chunk(data, ended, trailers)
+        if data:
+            self.write(data)
+
+    def reply_local(self, status: int, block: bytes) -> None:
+        """The gateway's own answer to the request in flight."""
+        assert self.exchange is not None
+        head_only = self.exchange.head.method == b"HEAD"
+        self.write(replies.reply(status, self.runtime.date, block + self._persist(), head_only=head_only))
+
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx response of the backend (RFC 9110 section 15.2), for a client that knows of them."""
+        assert self.exchange is not None
+        if head.status == 100 and not self.exchange.head.expect:
+            return
+        if self.exchange.head.minor:
+            self.write(b"HTTP/1.1 %d %b%b\r\n\r\n" % (head.status, head.reason, head.block))
+
+    def switch(self, head: ResponseHead, upstream: Any, data: bytes) -> None:
+        """101: from now on this is a tunnel for `data` and all that follows."""
+        exchange = self.exchange
+        assert exchange is not None
+        upgrade = exchange.head.upgrade
+        self.write(
+            b"HTTP/1.1 101 %b%b\r\nconnection: upgrade\r\nupgrade: %b\r\n\r\n%b"
+            % (head.reason, head.block, upgrade, data)
+        )
+        tail, self.tail = self.tail, b""
+        self.exchange = None
+        self.runtime.closed(self)
+        Tunnel(exchange, self.transport, upstream).start(tail)
+        self.transport.resume_reading()
+
+    def _persist(self) -> bytes:
+        """Decide whether the connection outlives this response; the Connection field that says so."""
+        exchange = self.exchange
+        assert exchange is not None
+        request = exchange.head
+        keep = self.keep and request.keep_alive and not self.runtime.draining
+        if keep and (self.left or exchange.began - self.born > self.port.settings.connection_lifetime):
+            keep = 0 < self.left <= DISCARD and not request.expect
+        self.keep = keep
+        if not keep:
+            return replies.CLOSE
+        return b"" if request.minor else replies.KEEP_ALIVE
+
+    def finished(self, now: float) -> None:
+        """The exchange is over: close, or wait for the next request (which may have come already)."""
+        self.exchange = None
+        self.decoder = None
+        if not self.keep:
+            self._close()
+            return
+        settings = self.port.settings
+        self.deadline = now + (settings.write_timeout if self.write_paused else settings.idle_timeout)
+        if self.left:
+            self.deadline = now + LINGER
+            self.transport.resume_reading()
+        elif self.tail or self.held:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self.held:
+            self.held = False
+            self.transport.resume_reading()
+        if self.tail and not self.serving and not self.write_paused:
+            data, self.tail = self.tail, b""
+            self._serve(data)
+
+    def _close(self) -> None:
+        """Close after the answer. Where a client still sends, a close at once could destroy the answer on its way
+        (RFC 9112 section 9.6): half-close, read and drop for a while, then close.
+        """
+        if not self.left and not self.tail:
+            self.deadline = monotonic() + self.port.settings.write_timeout
+            self.transport.close()
+            return
+        self.left = DRAINING
+        self.tail = b""
+        self.deadline = monotonic() + LINGER
+        self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    # -- what goes wrong -------------------------------------------------------------------------------------------
+
+    def refuse(self, refused: Refused) -> None:
+        """Answer a request that is none (400, 408, 414, 431, 501, 505) and close."""
+        now = monotonic()
+        self.runtime.refused(self, refused.status, refused.reason, now)
+        self.write(replies.reply(refused.status, self.runtime.date, replies.CLOSE))
+        self.keep = False
+        self.left = DRAINING
+        self._close()
+
+    def abort(self) -> None:
+        """The response cannot be completed: cut the connection, so that it does not look complete."""
+        self.keep = False
+        self.transport.abort()
+
+    def expire(self, now: float) -> None:
+        """The deadline is over."""
+        exchange = self.exchange
+        if exchange is None and self.left == 0 and self.scanned:
+            self.deadline = NEVER
+            self.refuse(Refused(408, "head_timeout"))
+        elif exchange is not None and self.left and not exchange.status and not self.write_paused:
+            self.deadline = NEVER
+            self.keep = False
+            exchange.reply(408, b"body_timeout")
+        else:
+            if exchange is not None:
+                exchange.reason = b"write_timeout" if self.write_paused else b"body_timeout"
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        self.deadline = monotonic() + self.port.settings.write_timeout
+        if self.exchange is not None and self.exchange.up is not None:
+            self.exchange.up.pause()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        exchange = self.exchange
+        if exchange is None:
+            if self.left != DRAINING:
+                self.deadline = monotonic() + self.port.settings.idle_timeout
+                self._go_on()
+            return
+        if self.left:
+            self._expect_body(monotonic())
+        else:
+            self.deadline = NEVER
+        if exchange.up is not None:
+            exchange.up.resume()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing in flight and nothing begun."""
+        return self.exchange is None and not self.tail and not self.left
+
+
+def _drop(data: bytes) -> None:
+    """What is written to a connection that is gone."""
+
+
+class TlsDownstream1(Downstream1, asyncio.BufferedProtocol):
+    """The same behind TLS. As a buffered protocol it spares an allocation of 256 KiB for each read (uvloop's TLS)."""
+
+    __slots__ = ()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.runtime.read_buffer
+
+    def buffer_updated(self, size: int) -> None:
+        self.data_received(bytes(self.runtime.read_buffer[:size]))

@@ -1,0 +1,300 @@
+"""The Exchange: one request and its response, from the head to the access line.
+
+It joins a downstream stream (which has `reply_head`, `reply_body`, `reply_local`, `interim`, `abort`, `finished`) and an
+upstream stream (`send_head`, `send_body`, `abort`, `release`); it knows nothing of how either is carried. Life of a
+request, everything synchronous unless a connection must be made first:
+
+    begin -> listener -> match -> filters -> share -> endpoint -> connection -> send
+          -> respond (head and first bytes) -> respond_body ... -> finish (counters, access line, both sides set free)
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.proxy.edits import edit_path, location
+from gatewayd.routing.snapshot import Settings
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.port import Port
+    from gatewayd.routing.rule import Rule, Share, Step
+    from gatewayd.routing.table import ListenerTable
+    from gatewayd.upstream.backend import Backend
+    from gatewayd.upstream.endpoint import Endpoint
+    from gatewayd.wire.head import RequestHead, ResponseHead
+
+# RFC 9110 section 9.2.2: sending these again has the effect of sending them once.
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
+
+
+class Exchange:
+    """One request in flight. `began`, `sent` and `answered` are moments of the monotonic clock, 0.0 when not reached.
+
+    `body` and `ended` hold what came with the head until a connection takes it; `replayable` says whether that is all
+    of the request, so that it can be sent once more.
+    """
+
+    __slots__ = (
+        "answered",
+        "authority",
+        "backend",
+        "began",
+        "block",
+        "body",
+        "bytes_in",
+        "bytes_out",
+        "down",
+        "endpoint",
+        "ended",
+        "head",
+        "interims",
+        "listener",
+        "path",
+        "port",
+        "reason",
+        "reply_edits",
+        "request_id",
+        "retried",
+        "reused",
+        "rule",
+        "sent",
+        "settings",
+        "status",
+        "trailers",
+        "up",
+    )
+
+    def __init__(self, down: Any, port: Port, head: RequestHead, now: float) -> None:
+        self.down = down
+        self.port = port
+        self.request_id = b""
+        self.head = head
+        self.began = now
+        self.sent = self.answered = 0.0
+        self.up: Any = None
+        self.rule: Rule | None = None
+        self.listener: ListenerTable | None = None
+        self.backend: Backend | None = None
+        self.endpoint: Endpoint | None = None
+        self.status = self.bytes_in = self.bytes_out = self.interims = 0
+        self.reason = b""
+        self.reply_edits: tuple[Any, ...] = ()
+        self.retried = self.reused = False
+        self.settings: Settings = port.settings
+
+    # -- the request -----------------------------------------------------------------------------------------------
+
+    def begin(self, body: bytes, ended: bool, trailers: bytes = b"") -> None:
+        """Route the request and send it on its way; `body` is what came of the body with the head."""
+        self.body = body
+        self.ended = ended
+        self.trailers = trailers
+        self.bytes_in = len(body)
+        head = self.head
+        listener = self.port.table.listeners.find(head.host)
+        if listener is None:
+            return self.reply(404, b"no_listener")
+        self.listener = listener
+        if self.down.sni_listener not in (None, listener.key):
+            return self.reply(421, b"misdirected")
+        match = listener.find(head)
+        if match is None:
+            return self.reply(404, b"no_route")
+        self.rule = rule = match.rule
+        if rule.refusal:
+            return self.reply(500, rule.refusal.encode())
+        self.path = head.path
+        self.authority = head.authority
+        self.block = head.block + self.down.describe(self)
+        if rule.step is not None and self._apply(rule.step):
+            return None
+        share = rule.single or rule.pick()
+        if share is None:
+            return self.reply(500, b"no_weight" if rule.shares else b"no_backends")
+        return self._take(share)
+
+    def _take(self, share: Share) -> None:
+        if share.step is not None and self._apply(share.step):
+            return
+        if share.failure:
+            self.reply(500, share.failure.encode())
+            return
+        self.backend = share.backend
+        self.backend.requests += 1  # type: ignore[union-attr]
+        self._send(None)
+
+    def _apply(self, step: Step) -> bool:
+        """Apply the filters; True when they answered the request."""
+        if step.request is not None:
+            self.block = step.request.apply(self.block)
+        if step.response is not None:
+            self.reply_edits = (*self.reply_edits, step.response)
+        if step.redirect is not None:
+            port = self.port
+            where = location(
+                step.redirect, port.scheme, self.head.host, port.plan.number, self.path, self.head.query
+            )
+            self.reply(step.redirect.status, b"redirect", b"\r\nlocation: " + where)
+            return True
+        if step.hostname is not None:
+            self.authority = step.hostname
+        if step.path is not None:
+            self.path = edit_path(step.path, self.path)
+        return False
+
+    def _send(self, tried: Endpoint | None) -> None:
+        backend = self.backend
+        assert backend is not None
+        endpoint = backend.pick(tried)
+        if endpoint is None:
+            self.reply(503, b"no_endpoints")
+            return
+        self.endpoint = endpoint
+        endpoint.active += 1
+        idle = endpoint.idle
+        if idle and not self.head.upgrade:
+            up = idle.popitem()[0]
+            self.reused = True
+            self.sent = self.began
+            self.up = up
+            up.send_head(self, self.body, self.ended, self.trailers)
+        else:
+            self.reused = False
+            self.port.runtime.connector.connect(self)
+
+    def connected(self, up: Any) -> None:
+        """A connection was made for this exchange."""
+        self.sent = monotonic()
+        self.up = up
+        up.send_head(self, self.body, self.ended, self.trailers)
+        if not self.ended:
+            self.down.resume()
+
+    def connect_failed(self, reason: bytes, status: int = 503) -> None:
+        """No connection could be made: try another endpoint once, within the budget (nothing was sent yet)."""
+        endpoint, backend = self.endpoint, self.backend
+        assert endpoint is not None and backend is not None
+        endpoint.active -= 1
+        self.endpoint = None
+        if not self.retried and len(backend.endpoints) > 1 and backend.may_retry():
+            self.retried = True
+            self.port.runtime.counts.upstream_retries += 1
+            self._send(endpoint)
+        else:
+            self.endpoint = endpoint
+            endpoint.active += 1
+            self.reply(status, reason)
+
+    def send_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
+        """More of the request's body came."""
+        self.bytes_in += len(data)
+        self.ended = ended
+        if self.up is not None:
+            self.body = b""
+            self.up.send_body(data, ended, trailers)
+        elif self.status == 0:
+            self.body += data
+            self.trailers = trailers
+
+    def pause_request(self) -> None:
+        """The upstream side cannot take more."""
+        self.down.pause()
+
+    def resume_request(self) -> None:
+        """The upstream side takes more again."""
+        self.down.resume()
+
+    # -- the response ----------------------------------------------------------------------------------------------
+
+    def respond(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes, now: float) -> None:
+        """The backend's final head came, with the first bytes of the body. `now` is the moment."""
+        self.answered = now
+        self.status = head.status
+        for edit in self.reply_edits:
+            head.block = edit.apply(head.block)
+        self.bytes_out = len(data)
+        self.down.reply_head(head, data, ended, trailers)
+        if ended:
+            self.finish(now)
+
+    def respond_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
+        """More of the response's body came."""
+        self.bytes_out += len(data)
+        self.down.reply_body(data, ended, trailers)
+        if ended:
+            self.finish(monotonic())
+
+    def upstream_lost(self, reason: bytes, status: int = 502) -> None:
+        """The connection to the backend ended before the response did."""
+        up, self.up = self.up, None
+        if up is not None:
+            up.exchange = None
+        if self.status:
+            self.reason = reason
+            self.down.abort()
+            self.finish(monotonic())
+        elif self._may_send_again(reason):
+            self.retried = True
+            self.port.runtime.counts.upstream_retries += 1
+            endpoint = self.endpoint
+            assert endpoint is not None
+            endpoint.active -= 1
+            self.endpoint = None
+            # A kept-alive connection that died says nothing of its endpoint, so the same one may be asked.
+            self._send(endpoint if len(self.backend.endpoints) > 1 else None)  # type: ignore[union-attr]
+        else:
+            self.reply(status, reason)
+
+    def _may_send_again(self, reason: bytes) -> bool:
+        """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once."""
+        return (
+            self.reused
+            and not self.retried
+            and reason == b"upstream_closed"
+            and self.ended
+            and self.bytes_in == len(self.body)
+            and not self.interims
+            and self.head.method in IDEMPOTENT
+            and self.backend.may_retry()  # type: ignore[union-attr]
+        )
+
+    def reply(self, status: int, reason: bytes, block: bytes = b"") -> None:
+        """Answer from the gateway itself; `reason` is the word for the access line."""
+        self.status = status
+        self.reason = reason
+        up, self.up = self.up, None
+        if up is not None:
+            up.exchange = None
+            up.abort()
+        self.down.reply_local(status, block)
+        self.finish(monotonic())
+
+    def downstream_lost(self, reason: bytes) -> None:
+        """The client is gone: let go of the backend at once."""
+        self.reason = reason
+        up, self.up = self.up, None
+        if up is not None:
+            up.exchange = None
+            up.abort()
+        self.finish(monotonic())
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def finish(self, now: float) -> None:
+        """Count, write the access line, and set both sides free. Called once."""
+        endpoint = self.endpoint
+        if endpoint is not None:
+            endpoint.active -= 1
+        self._count(now - self.began)
+        if self.settings.access_log:
+            self.port.runtime.log_exchange(self, now)
+        up, self.up = self.up, None
+        if up is not None:
+            up.release(now)
+        down, self.down = self.down, None
+        down.finished(now)
+
+    def _count(self, seconds: float) -> None:
+        counters = self.rule.counters if self.rule is not None else self.port.missed(self.listener)
+        counters.add(self.status, seconds, self.bytes_in, self.bytes_out)

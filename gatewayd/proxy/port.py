@@ -1,0 +1,78 @@
+"""Ports: what the connections of one socket address share. The table is one reference that a new snapshot replaces."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.routing.snapshot import PortPlan, Settings
+from gatewayd.wire.head import HeadLimits
+
+if TYPE_CHECKING:
+    from gatewayd.observe.counters import RuleCounters
+    from gatewayd.proxy.downstream1 import Downstream1
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.runtime import Runtime
+    from gatewayd.routing.table import ListenerTable, PortTable
+
+_SCHEMES = {"http": b"http", "https": b"https", "tcp": b"tcp"}
+
+
+class Port:
+    """One listening address in this worker."""
+
+    __slots__ = ("_networks", "limits", "plan", "runtime", "scheme", "settings", "table")
+
+    table: PortTable
+    plan: PortPlan
+    settings: Settings
+    limits: HeadLimits
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._networks: tuple[Any, ...] = ()
+
+    def use(self, table: PortTable, settings: Settings) -> None:
+        """Serve this table from the next request on."""
+        self.table = table
+        self.plan = table.plan
+        self.settings = settings
+        self.scheme = _SCHEMES[table.plan.transport]
+        self.limits = HeadLimits(settings.head_bytes or 1 << 30, settings.request_line_bytes or 1 << 30, settings.fields or 1 << 30)
+        self._networks = tuple(ip_network(cidr, strict=False) for cidr in settings.trusted_proxies)
+
+    def missed(self, listener: ListenerTable | None) -> RuleCounters:
+        """The counters of requests that no rule took."""
+        return self.runtime.rule_counters(self.plan.key if listener is None else listener.key, "", "")
+
+    def describe_client(self, peer: Any) -> tuple[bytes, bool]:
+        """(the client's address as text, whether its word on X-Forwarded-* counts)."""
+        if not isinstance(peer, tuple):
+            return b"unknown", False
+        text = peer[0].removeprefix("::ffff:") if "." in peer[0] else peer[0]
+        if not self._networks:
+            return text.encode(), False
+        address = ip_address(text.partition("%")[0])
+        return text.encode(), any(address in network for network in self._networks)
+
+    def describe_trusted(self, down: Downstream1, exchange: Exchange) -> bytes:
+        """What the backend is told about a client behind a proxy that is trusted: its word, and the proxy's address."""
+        head = exchange.head
+        said = head.specials
+        chain = said.get(b"x-forwarded-for")
+        exchange.request_id = said.get(b"x-request-id") or self.runtime.new_request_id()
+        lines = [
+            b"\r\nx-forwarded-for: " + (down.client if not chain else chain + b", " + down.client),
+            b"\r\nx-forwarded-proto: " + (said.get(b"x-forwarded-proto") or self.scheme),
+            b"\r\nx-forwarded-host: " + (said.get(b"x-forwarded-host") or head.authority),
+            b"\r\nx-request-id: " + exchange.request_id,
+        ]
+        lines += [
+            b"\r\n%b: %b" % (name, value)
+            for name, value in said.items()
+            if name.startswith((b"x-forwarded-", b"forwarded", b"x-real-ip")) and name not in _REWRITTEN
+        ]
+        return b"".join(lines)
+
+
+_REWRITTEN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})

@@ -1,0 +1,118 @@
+"""Tunnels: after 101 the two connections carry bytes, whatever they mean (RFC 9110 section 7.8)."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.exchange import Exchange
+
+
+class Tunnel:
+    """Two ends, and the exchange that opened them: it is finished, and its access line written, when both are closed."""
+
+    __slots__ = ("_exchange", "_open", "client", "deadline", "idle_timeout", "runtime", "server")
+
+    def __init__(self, exchange: Exchange, client: Any, upstream: Any) -> None:
+        self._exchange = exchange
+        self._open = 2
+        settings = exchange.settings
+        self.runtime = exchange.port.runtime
+        self.idle_timeout = settings.tunnel_idle_timeout
+        self.deadline = monotonic() + self.idle_timeout
+        self.client = TunnelEnd(self, client)
+        self.server = TunnelEnd(self, upstream.transport)
+        self.client.peer, self.server.peer = self.server, self.client
+        upstream.detach()
+        exchange.up = None
+        exchange.down = self
+
+    def start(self, tail: bytes) -> None:
+        """Take over both transports; `tail` is what the client has sent already."""
+        self.runtime.opened(self)
+        self.client.transport.set_protocol(self.client)
+        self.server.transport.set_protocol(self.server)
+        if tail:
+            self.client.data_received(tail)
+
+    def count(self, end: TunnelEnd, size: int) -> None:
+        """Bytes came from one end."""
+        if end is self.client:
+            self._exchange.bytes_in += size
+        else:
+            self._exchange.bytes_out += size
+        self.deadline = monotonic() + self.idle_timeout
+
+    def half_closed(self) -> None:
+        """One direction is over; the other may go on for a while."""
+        self.deadline = min(self.deadline, monotonic() + self._exchange.settings.half_closed_timeout)
+
+    def lost(self) -> None:
+        """One end is closed for good."""
+        self._open -= 1
+        if not self._open:
+            self.runtime.closed(self)
+            self._exchange.finish(monotonic())
+
+    def finished(self, now: float) -> None:
+        """The exchange has let go."""
+
+    def expire(self, now: float) -> None:
+        """Idle for too long."""
+        self._exchange.reason = b"tunnel_timeout"
+        self.transport.abort()
+        self.server.transport.abort()
+
+    @property
+    def transport(self) -> Any:
+        """The client's transport (the worker closes connections by it)."""
+        return self.client.transport
+
+    @property
+    def idle(self) -> bool:
+        """A tunnel is always in use."""
+        return False
+
+    exchange = None
+
+
+class TunnelEnd(asyncio.Protocol):
+    """One end: what comes here leaves at the peer."""
+
+    __slots__ = ("peer", "transport", "tunnel")
+
+    def __init__(self, tunnel: Tunnel, transport: Any) -> None:
+        self.tunnel = tunnel
+        self.transport = transport
+        self.peer: TunnelEnd = self
+
+    def data_received(self, data: bytes) -> None:
+        self.tunnel.count(self, len(data))
+        self.peer.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self.tunnel.half_closed()
+        peer = self.peer.transport
+        if peer.is_closing() or not peer.can_write_eof() or not self.transport.can_write_eof():
+            peer.close()
+            return False
+        peer.write_eof()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        peer = self.peer.transport
+        if not peer.is_closing():
+            if error is None:
+                peer.close()
+            else:
+                peer.abort()
+        self.tunnel.lost()
+
+    def pause_writing(self) -> None:
+        self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self.peer.transport.is_closing():
+            self.peer.transport.resume_reading()

@@ -1,0 +1,321 @@
+"""HTTP/1.1 to backends (RFC 9112): one protocol object for a connection, itself the upstream stream of its exchange.
+
+A connection goes back to the pool only if the request was sent whole, the response was read whole, nothing came after
+it, and both sides may persist. Everything else closes it: that is what keeps responses with their requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
+from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE
+from gatewayd.wire.head import parse_response
+from gatewayd.wire.refused import Refused
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.port import Port
+    from gatewayd.upstream.backend import Backend
+    from gatewayd.upstream.endpoint import Endpoint
+    from gatewayd.wire.head import RequestHead, ResponseHead
+
+NEVER = float("inf")
+MAX_INTERIMS = 16
+_END = b"\r\n\r\n"
+
+
+class Upstream1(asyncio.Protocol):
+    """One connection to an endpoint. `left` is what is still to come of the response's body, None before its head."""
+
+    __slots__ = (
+        "backend",
+        "deadline",
+        "decoder",
+        "endpoint",
+        "exchange",
+        "keep",
+        "left",
+        "port",
+        "request_chunked",
+        "request_ended",
+        "runtime",
+        "tail",
+        "transport",
+        "write",
+    )
+
+    def __init__(self, port: Port, backend: Backend, endpoint: Endpoint) -> None:
+        self.port = port
+        self.runtime = port.runtime
+        self.backend = backend
+        self.endpoint = endpoint
+        self.exchange: Exchange | None = None
+        self.decoder: ChunkedBody | None = None
+        self.left: int | None = None
+        self.tail = b""
+        self.keep = True
+        self.request_ended = False
+        self.request_chunked = False
+        self.deadline = NEVER
+
+    # -- the connection --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.write = self.transport.write
+        self.transport.set_write_buffer_limits(high=self.port.settings.buffer_bytes)
+        self.runtime.timed.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.runtime.timed.discard(self)
+        self.endpoint.idle.pop(self, None)
+        exchange = self.exchange
+        if exchange is not None:
+            self._ended(exchange, clean=error is None)
+        self._give_up_place()
+
+    def eof_received(self) -> bool:
+        exchange = self.exchange
+        if exchange is not None:
+            self._ended(exchange, clean=True)
+        return False
+
+    def _ended(self, exchange: Exchange, *, clean: bool) -> None:
+        """The backend will send no more. Only a body without a length may end so."""
+        self.keep = False
+        if self.left == UNTIL_CLOSE and clean:
+            exchange.respond_body(b"", True)
+            return
+        self.exchange = None
+        self.transport.abort()
+        if self.left is None and self.tail:
+            exchange.upstream_lost(b"upstream_cut_head")
+        else:
+            if not clean:
+                self.runtime.counts.upstream_resets += 1
+            exchange.upstream_lost(b"upstream_closed" if self.left is None else b"upstream_cut_body")
+
+    def _give_up_place(self) -> None:
+        self.endpoint.open -= 1
+        self.backend.open -= 1
+        if self.backend.waiting:
+            self.runtime.connector.next_waiting(self.backend)
+
+    # -- the request -----------------------------------------------------------------------------------------------
+
+    def send_head(self, exchange: Exchange, body: bytes, ended: bool, trailers: bytes) -> None:
+        """Send a request: head and what there is of the body in one write."""
+        self.exchange = exchange
+        self.left = None
+        self.request_ended = ended
+        head = exchange.head
+        self.deadline = exchange.sent + self.port.settings.first_byte_timeout if ended else NEVER
+        if head.specials:
+            end = self._frame(head, body, ended, trailers)
+        else:
+            end = _END
+        self.write(
+            b"%b %b%b HTTP/1.1\r\nhost: %b%b%b"
+            % (head.method, exchange.path, head.query, exchange.authority, exchange.block, end)
+        )
+
+    def _frame(self, head: RequestHead, body: bytes, ended: bool, trailers: bytes) -> bytes:
+        """The framing fields, written anew, the end of the head, and the first of the body."""
+        self.request_chunked = head.length == CHUNKED
+        fields = b"\r\nte: trailers\r\nconnection: te" if head.trailers and not head.upgrade else b""
+        if self.request_chunked:
+            fields += b"\r\ntransfer-encoding: chunked"
+            if b"trailer" in head.specials:
+                fields += b"\r\ntrailer: " + head.specials[b"trailer"]
+            body = chunk([body]) + (last_chunk(trailers) if ended else b"")
+        elif b"content-length" in head.specials:
+            fields += b"\r\ncontent-length: %d" % head.length
+        if head.upgrade:
+            fields += b"\r\nconnection: upgrade\r\nupgrade: " + head.upgrade
+        if head.expect:
+            fields += b"\r\nexpect: 100-continue"
+        return fields + _END + body
+
+    def send_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
+        """More of the request's body."""
+        if self.request_chunked:
+            data = chunk([data]) + (last_chunk(trailers) if ended else b"")
+        if data:
+            self.write(data)
+        if ended:
+            self.request_ended = True
+            if self.left is None:
+                self.deadline = monotonic() + self.port.settings.first_byte_timeout
+
+    def pause_writing(self) -> None:
+        if self.exchange is not None:
+            self.deadline = monotonic() + self.port.settings.write_timeout
+            self.exchange.pause_request()
+
+    def resume_writing(self) -> None:
+        if self.exchange is not None:
+            self.deadline = NEVER
+            self.exchange.resume_request()
+
+    # -- the response ----------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            exchange = self.exchange
+            if exchange is None:
+                self._spare()
+            elif self.left is None:
+                self._read_head(exchange, self.tail + data if self.tail else data)
+            else:
+                self._read_body(exchange, data)
+        except Refused as refused:
+            self._refuse(refused)
+        except Exception as error:
+            self.runtime.failed(error)
+            self._refuse(Refused(502, "exception"))
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+        head = parse_response(data, self.port.limits, exchange.head.method)
+        while head is not None and head.status < 200:
+            if not self._interim(exchange, head, data):
+                return
+            data = data[head.end :]
+            head = parse_response(data, self.port.limits, exchange.head.method)
+        if head is None:
+            self.tail = data
+            return
+        self.tail = b""
+        self.keep = head.keep_alive
+        now = monotonic()
+        length = head.length
+        trailers = b""
+        if length >= 0:
+            body = data[head.end :]
+            self.left = left = length - len(body)
+            if left < 0:
+                body = body[:left]
+                self._spare()
+            ended = left <= 0
+        elif length == CHUNKED:
+            self.left = CHUNKED
+            self.decoder = ChunkedBody(self.port.settings.trailer_bytes)
+            body, ended = self._decode(data[head.end :])
+            trailers = self.decoder.trailers
+        else:
+            self.left = UNTIL_CLOSE
+            self.keep = False
+            body, ended = data[head.end :], False
+        if not ended:
+            self.deadline = now + self.port.settings.stream_idle_timeout
+        exchange.respond(head, body, ended, trailers, now)
+
+    def _interim(self, exchange: Exchange, head: ResponseHead, data: bytes) -> bool:
+        """A 1xx response; False when the connection is no longer HTTP."""
+        exchange.interims += 1
+        if exchange.interims > MAX_INTERIMS:
+            raise Refused(502, "too_many_interims")
+        if head.status != 101:
+            exchange.down.interim(head)
+            return True
+        if not exchange.head.upgrade or head.specials.get(b"upgrade", b"").lower() != exchange.head.upgrade:
+            raise Refused(502, "upgrade_not_asked")
+        exchange.status = 101
+        exchange.answered = monotonic()
+        exchange.down.switch(head, self, data[head.end :])
+        return False
+
+    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+        self.deadline = monotonic() + self.port.settings.stream_idle_timeout
+        left = self.left
+        if left == UNTIL_CLOSE:
+            exchange.respond_body(data, False)
+        elif left == CHUNKED:
+            body, ended = self._decode(data)
+            assert self.decoder is not None
+            if body or ended:
+                exchange.respond_body(body, ended, self.decoder.trailers)
+        else:
+            assert left is not None
+            self.left = left = left - len(data)
+            if left < 0:
+                data = data[:left]
+                self._spare()
+            exchange.respond_body(data, left <= 0)
+
+    def _decode(self, data: bytes) -> tuple[bytes, bool]:
+        decoder = self.decoder
+        assert decoder is not None
+        pieces, rest = decoder.feed(data)
+        if rest:
+            self._spare()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces), decoder.done
+
+    def _spare(self) -> None:
+        """Bytes that belong to no response could be taken for the next one's: the connection is never used again."""
+        self.runtime.counts.upstream_spare_bytes += 1
+        self.keep = False
+        if self.exchange is None:
+            self.transport.abort()
+
+    def _refuse(self, refused: Refused) -> None:
+        exchange, self.exchange = self.exchange, None
+        self.keep = False
+        self.transport.abort()
+        if exchange is not None:
+            exchange.upstream_lost(b"bad_response_" + refused.reason.encode())
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def release(self, now: float) -> None:
+        """The exchange is over: serve one that waits, or go back to the pool, or close."""
+        self.exchange = None
+        self.decoder = None
+        endpoint = self.endpoint
+        if not self.keep or not self.request_ended:
+            self.transport.abort()
+            return
+        if self.backend.waiting and self.runtime.connector.hand_over(self):
+            return
+        settings = self.port.settings
+        if endpoint.gone or self.runtime.draining or len(endpoint.idle) >= settings.upstream_idle_connections:
+            self.transport.close()
+            return
+        self.deadline = now + settings.upstream_idle_timeout
+        endpoint.idle[self] = None
+
+    def detach(self) -> None:
+        """The transport is a tunnel's from now on."""
+        self.exchange = None
+        self.runtime.timed.discard(self)
+        self._give_up_place()
+
+    def abort(self) -> None:
+        """Let go of a request in flight."""
+        self.exchange = None
+        self.keep = False
+        self.transport.abort()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self.transport.close()
+
+    def pause(self) -> None:
+        """The client cannot take more of the response: stop reading. The backend is not to blame for the time."""
+        self.deadline = NEVER
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """The client takes more again."""
+        self.deadline = monotonic() + self.port.settings.stream_idle_timeout
+        self.transport.resume_reading()
+
+    def expire(self, now: float) -> None:
+        """The deadline is over: of an idle connection, of the first byte, or of the stream."""
+        exchange, self.exchange = self.exchange, None
+        self.deadline = NEVER
+        self.transport.abort()
+        if exchange is not None:
+            exchange.upstream_lost(b"upstream_timeout", 504)

@@ -1,0 +1,118 @@
+"""The ClientHello (RFC 8446 section 4.1.2), read before the handshake begins: server name and ALPN protocols.
+
+Listener, certificate and client-certificate mode are chosen from it. A callback inside the handshake comes too late:
+OpenSSL has copied the verify mode by then.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_HANDSHAKE = 22
+_CLIENT_HELLO = 1
+_SERVER_NAME = 0
+_ALPN = 16
+MAX_HELLO = 16384 * 2
+_HOST = re.compile(rb"[0-9A-Za-z._\-]{1,255}")
+
+
+class ClientHello(NamedTuple):
+    """What a client asks for. `server_name` is lower case, b"" when it names none."""
+
+    server_name: bytes
+    alpn: tuple[bytes, ...]
+
+
+def parse_client_hello(data: bytes) -> ClientHello | None:
+    """The hello that `data` begins with, over as many TLS records as it takes; None while incomplete.
+    ValueError when it is none.
+    """
+    message = _handshake_bytes(data)
+    if message is None:
+        return None
+    reader = _Reader(message, 4)
+    reader.skip(2 + 32)  # legacy version, random
+    reader.vector(1)  # session id
+    reader.vector(2)  # cipher suites
+    reader.vector(1)  # compression methods
+    name, alpn = b"", ()
+    if reader.at < len(message):
+        extensions = _Reader(reader.vector(2), 0)
+        while extensions.at < len(extensions.data):
+            kind = extensions.number(2)
+            body = extensions.vector(2)
+            if kind == _SERVER_NAME:
+                name = _server_name(body)
+            elif kind == _ALPN:
+                alpn = _protocols(body)
+    return ClientHello(name, alpn)
+
+
+def _handshake_bytes(data: bytes) -> bytes | None:
+    """The whole ClientHello message, records joined; None while incomplete."""
+    message = b""
+    at = 0
+    while True:
+        header = data[at : at + 5]
+        if header[:1] not in (b"", b"\x16") or (len(header) >= 2 and header[1] != 3):
+            raise ValueError("not a TLS handshake")
+        if len(header) < 5:
+            return None
+        size = int.from_bytes(header[3:5], "big")
+        if not 0 < size <= 16384:
+            raise ValueError("bad record size")
+        message += data[at + 5 : at + 5 + size]
+        if message[0] != _CLIENT_HELLO:
+            raise ValueError("not a ClientHello")
+        if len(message) >= 4:
+            whole = 4 + int.from_bytes(message[1:4], "big")
+            if whole > MAX_HELLO:
+                raise ValueError("ClientHello too large")
+            if len(message) >= whole:
+                return message[:whole]
+        if len(data) < at + 5 + size:
+            return None
+        at += 5 + size
+
+
+class _Reader:
+    """A cursor over bytes with the vectors of TLS (RFC 8446 section 3.4)."""
+
+    __slots__ = ("at", "data")
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data = data
+        self.at = at
+
+    def skip(self, count: int) -> bytes:
+        self.at += count
+        if self.at > len(self.data):
+            raise ValueError("ClientHello is cut short")
+        return self.data[self.at - count : self.at]
+
+    def number(self, count: int) -> int:
+        return int.from_bytes(self.skip(count), "big")
+
+    def vector(self, count: int) -> bytes:
+        return self.skip(self.number(count))
+
+
+def _server_name(body: bytes) -> bytes:
+    """RFC 6066 section 3: one name of type host_name."""
+    names = _Reader(_Reader(body, 0).vector(2), 0)
+    if names.number(1) != 0:
+        return b""
+    name = names.vector(2).lower().rstrip(b".")
+    if _HOST.fullmatch(name) is None:
+        raise ValueError("bad server name")
+    return name
+
+
+def _protocols(body: bytes) -> tuple[bytes, ...]:
+    """RFC 7301 section 3.1."""
+    names = _Reader(_Reader(body, 0).vector(2), 0)
+    found = []
+    while names.at < len(names.data):
+        found.append(names.vector(1))
+    return tuple(found)
