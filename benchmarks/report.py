@@ -1,0 +1,136 @@
+"""Medians and ratios, as a table for the terminal and as Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.workloads import VOLUME, WORKLOADS, Unit
+
+OUT = Path(__file__).parent / "out"
+RESULTS = Path(__file__).parent / "RESULTS.md"
+MIB = 1 << 20
+Summary = dict[str, dict[str, float]]
+
+METHOD = """\
+Each proxy has one worker, pinned to one core; load generator and backend (nginx) share the other. Connections are kept open on
+both sides, all proxies have the same routes and add the same X-Forwarded fields, access logs are {logs}. CPU time is read
+from the kernel for all threads of the processes that serve. Every figure is the median of {rounds} rounds in which the proxies take turns.
+The last column is gatewayd's CPU time divided by the peer's: below 1, gatewayd needs less. Where the other core is the
+bottleneck, requests a second say little; CPU time for a request says how many a core could carry. `growth` is the peak
+resident memory of the run less what was resident before it.
+"""
+
+
+def save(document: dict[str, Any]) -> Path:
+    """As benchmarks/out/<start>.json."""
+    OUT.mkdir(exist_ok=True)
+    path = OUT / f"{document['started'].replace(':', '')}.json"
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def latest() -> Path | None:
+    """The newest result."""
+    return max(OUT.glob("*.json"), default=None)
+
+
+def summaries(rows: Iterable[dict[str, Any]]) -> dict[str, Summary]:
+    """workload -> peer -> median of each figure; errors are added up."""
+    grouped: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
+        grouped.setdefault(row["workload"], {}).setdefault(row["peer"], []).append(row)
+    return {
+        name: {peer: summary(runs) for peer, runs in grouped[name].items()} for name in WORKLOADS if name in grouped
+    }
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, float]:
+    """One line of the table."""
+    figures = [key for key, value in runs[0].items() if not isinstance(value, str)]
+    medians = {figure: float(median(run[figure] for run in runs)) for figure in figures}
+    return {**medians, "errors": float(sum(run["errors"] for run in runs))}
+
+
+def columns(unit: Unit) -> list[str]:
+    latencies = [] if unit is VOLUME else ["p50 ms", "p99 ms"]
+    return ["proxy", unit.cost, unit.rate, *latencies, "busy %", "memory MiB", "growth MiB", "errors", "gatewayd / it"]
+
+
+def cells(name: str, figures: dict[str, float], own: float | None, unit: Unit) -> list[str]:
+    """`own` is gatewayd's cost, None when it did not take part."""
+    latencies = [] if unit is VOLUME else [f"{figures[key] / 1000:.2f}" for key in ("p50", "p99")]
+    return [
+        name,
+        f"{figures['cost']:.1f}",
+        f"{figures['rate']:.2f}" if unit is VOLUME else f"{figures['rate']:,.0f}",
+        *latencies,
+        f"{figures['busy'] * 100:.0f}",
+        f"{figures['resident_bytes'] / MIB:.1f}",
+        f"{figures['growth_bytes'] / MIB:.1f}",
+        f"{figures['errors']:.0f}",
+        f"{own / figures['cost']:.2f}" if own and name != "gatewayd" else "",
+    ]
+
+
+def table(name: str, peers: Summary) -> list[list[str]]:
+    """The head and one row for each proxy."""
+    unit = WORKLOADS[name].unit
+    own = peers.get("gatewayd", {}).get("cost")
+    return [columns(unit), *(cells(peer, figures, own, unit) for peer, figures in peers.items())]
+
+
+def aligned(rows: list[list[str]], separator: str = "  ") -> list[str]:
+    """Columns of equal width: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        separator.join(
+            [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def text(document: dict[str, Any]) -> str:
+    """For the terminal."""
+    parts = [
+        "\n".join(["", WORKLOADS[name].title, *aligned(table(name, peers))])
+        for name, peers in summaries(document["rows"]).items()
+    ]
+    return "\n".join([*parts, *lookup(document)])
+
+
+def lookup(document: dict[str, Any]) -> list[str]:
+    """What a thousand times as many routes cost, when both were measured."""
+    known = summaries(document["rows"])
+    few, many = (known.get(name, {}).get("gatewayd", {}).get("cost") for name in ("lookup-5", "lookup-5000"))
+    return ["", f"gatewayd with 5,000 routes costs {many / few:.3f} of what it costs with 5."] if few and many else []
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """The whole of RESULTS.md."""
+    facts = {**document["machine"], **document["versions"]}
+    logs = "on" if document["options"]["access_log"] else "off"
+    lines = ["# Results", "", METHOD.format(logs=logs, rounds=document["options"]["rounds"]), "## Where", ""]
+    lines += ["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
+    lines += [f"| measured | {document['started']} |", ""]
+    for name, peers in summaries(document["rows"]).items():
+        head, *rest = table(name, peers)
+        lines += [f"## {WORKLOADS[name].title}", "", f"`{name}`", ""]
+        lines += ["| " + " | ".join(row) + " |" for row in (head, ["---", *["---:"] * (len(head) - 1)], *rest)]
+        lines += [""]
+    return "\n".join([*lines, *lookup(document)[1:]]).rstrip() + "\n"
+
+
+def merged(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Later runs replace the workloads of earlier ones."""
+    result = documents[0]
+    for later in documents[1:]:
+        again = {row["workload"] for row in later["rows"]}
+        kept = [row for row in result["rows"] if row["workload"] not in again]
+        versions = {**result["versions"], **later["versions"]}
+        result = {**later, "versions": versions, "rows": kept + later["rows"]}
+    return result

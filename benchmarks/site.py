@@ -1,0 +1,85 @@
+"""What every proxy is told to serve: hosts and paths, one backend, one certificate, and on which ports."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+PATHS = ("/api", "/cart", "/shop", "/files", "/upload")
+GREETING = b'{"name":"backend","message":"a small answer of sixty-six bytes !"}'
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Site:
+    """`routes` routes, five paths for each host. The first host is localhost: that is what wrk asks for by SNI."""
+
+    folder: Path
+    backend: int
+    routes: int = 5
+    access_log: bool = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        count = max(1, self.routes // len(PATHS))
+        return ("localhost", *(f"t{number}.example.com" for number in range(1, count)))
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Each host with each path: one route."""
+        return ((host, path) for host in self.hosts for path in PATHS)
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "certificate.pem"
+
+    @property
+    def private_key(self) -> Path:
+        return self.folder / "private.key"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where one proxy listens on the loopback address: HTTP, HTTPS, and raw TCP to the backend."""
+
+    http: int
+    https: int
+    tcp: int
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses now. All are held at once, so they differ."""
+    sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    ports: list[int] = [held.getsockname()[1] for held in sockets]
+    for held in sockets:
+        held.close()
+    return ports
+
+
+def write_certificate(site: Site) -> None:
+    """A self-signed P-256 certificate for localhost and *.example.com, as certificate.pem and private.key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names = [x509.DNSName("localhost"), x509.DNSName("*.example.com"), x509.IPAddress(ipaddress.ip_address(LOOPBACK))]
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    site.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    site.private_key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )

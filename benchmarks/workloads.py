@@ -1,0 +1,93 @@
+"""What is sent: a table of workloads, each a name, a unit, the size of the site, and a load generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import client, wrk
+from benchmarks.outcome import MIB, Outcome, Target
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much: seconds of requests; the size of a body and how many of them on each of four connections."""
+
+    seconds: float = 8.0
+    body: int = 100 * MIB
+    bodies: int = 3
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one piece of work is called, and how its CPU time is written: `scale` times seconds."""
+
+    name: str
+    cost: str
+    scale: float
+    rate: str
+
+
+REQUEST = Unit("request", "us CPU/request", 1e6, "requests/s")
+HANDSHAKE = Unit("handshake", "us CPU/handshake", 1e6, "handshakes/s")
+VOLUME = Unit("GiB", "ms CPU/GiB", 1e3, "GiB/s")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`layer`: http, https or tcp, the port it goes to. `alone`: compares gatewayd with itself, so peers sit it out."""
+
+    name: str
+    title: str
+    layer: str
+    unit: Unit
+    send: Callable[[Target, Effort], Outcome]
+    routes: int = 5
+    alone: bool = False
+
+
+def requests(shape: str) -> Callable[[Target, Effort], Outcome]:
+    """wrk with this shape of head; the client of our own, which knows one shape, where wrk is missing."""
+
+    def send(target: Target, effort: Effort) -> Outcome:
+        if wrk.available():
+            return wrk.run(target, effort.seconds, shape)
+        return client.requests(target, effort.seconds)
+
+    return send
+
+
+def handshakes(target: Target, effort: Effort) -> Outcome:
+    return client.handshakes(target, effort.seconds)
+
+
+def download(target: Target, effort: Effort) -> Outcome:
+    return client.download(target, effort.body, 4, effort.bodies)
+
+
+def upload(target: Target, effort: Effort) -> Outcome:
+    return client.upload(target, effort.body, 4, effort.bodies)
+
+
+def stream(target: Target, effort: Effort) -> Outcome:
+    """The same bytes as `download`, on one connection."""
+    return client.download(target, effort.body, 1, 4 * effort.bodies)
+
+
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload
+    for workload in (
+        Workload("head", "HTTP/1.1, wrk's own head", "http", REQUEST, requests("plain")),
+        Workload("browser", "HTTP/1.1, 12 browser fields, all unique, 500 routes", "http", REQUEST, requests("browser"), 500),
+        Workload("tls", "HTTP/1.1 over TLS 1.3, wrk's own head", "https", REQUEST, requests("plain")),
+        Workload("handshake", "TLS 1.3, a full handshake for each request", "https", HANDSHAKE, handshakes),
+        Workload("download", "HTTP/1.1, answers of 100 MiB, 4 connections", "http", VOLUME, download),
+        Workload("upload", "HTTP/1.1, requests of 100 MiB, 4 connections", "http", VOLUME, upload),
+        Workload("tcp", "TCP, request and response", "tcp", REQUEST, requests("plain")),
+        Workload("stream", "TCP, bulk, 1 connection", "tcp", VOLUME, stream),
+        Workload("lookup-5", "HTTP/1.1, 12 browser fields, 5 routes", "http", REQUEST, requests("browser"), 5, alone=True),
+        Workload("lookup-5000", "HTTP/1.1, 12 browser fields, 5,000 routes", "http", REQUEST, requests("browser"), 5000, alone=True),
+    )
+}
+SMOKE = ("head", "browser", "tls", "handshake", "download", "upload", "tcp", "stream")
+SMOKE_EFFORT = Effort(seconds=1.0, body=4 * MIB, bodies=2)
