@@ -26,6 +26,7 @@ COMMANDS = {
     "echo": "run an echo backend that answers with what it received",
     "demo": "run the quickstart: a gateway and two echo backends",
 }
+FAILED = 1
 WRONG_USAGE = 2
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
@@ -35,6 +36,10 @@ class UsageError(Exception):
     """An argument that parses but makes no sense; printed as one line, exit 2."""
 
 
+class FailedError(Exception):
+    """What was asked for cannot be done here and now; printed as one line, exit 1."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -42,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(arguments)
     except UsageError as error:
         return _complain(str(error), WRONG_USAGE)
+    except FailedError as error:
+        return _complain(str(error), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader (head, less) has gone: nothing is left to say

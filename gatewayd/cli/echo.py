@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import uvloop
 
-from gatewayd.cli import UsageError
+from gatewayd.cli import FailedError, UsageError
 from gatewayd.cli.backend.connection import Sniffer
 from gatewayd.cli.backend.tcp import TcpEcho
 
@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-client-ca", type=Path, metavar="FILE", help="ask clients for a certificate of it")
     parser.add_argument("--tcp", action="store_true", help="send every byte back instead of speaking HTTP")
     parser.add_argument("--greet", action="store_true", help="with --tcp: send the name and a newline first")
+    parser.add_argument("--until-eof", action="store_true", help="stop when standard input closes")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,11 +56,12 @@ async def _serve(
     try:
         server = await loop.create_server(protocol, arguments.host, arguments.port, ssl=context, backlog=1024)
     except OSError as error:
-        print(f"gatewayd: echo {arguments.name} cannot listen: {error.strerror or error}", file=sys.stderr)
-        return 1
+        raise FailedError(f"echo {arguments.name} cannot listen: {error.strerror or error}") from error
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if arguments.until_eof:
+        loop.add_reader(sys.stdin.fileno(), stop.set)
     host, port = server.sockets[0].getsockname()[:2]
     print(f"echo {arguments.name} listening on {host}:{port}", flush=True)
     await stop.wait()

@@ -1,0 +1,40 @@
+"""From PATH... to planned objects: what `check`, `status` and `explain` begin with. Nothing is bound or started."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from gatewayd.api.objects import Objects
+from gatewayd.api.problem import Problem
+from gatewayd.cli import options
+from gatewayd.plan.build import Options, Planner, Result
+from gatewayd.sources.files import FileSource
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The objects of the files, what they come to, and every problem, sorted by place."""
+
+    objects: Objects
+    result: Result
+    problems: list[Problem]
+
+
+def read(arguments: argparse.Namespace) -> Planned:
+    """Load and plan the files that the arguments name."""
+    loaded = FileSource(options.paths(arguments.paths)).load()
+    result = Planner().plan(
+        loaded.objects,
+        Options(
+            controller_name=arguments.controller_name,
+            address_pool=options.address_pool(arguments.address_pool),
+            port_map=dict(options.port_map(arguments.port_map)),
+            generation=1,
+            usable=None,
+        ),
+    )
+    problems = sorted(
+        {*loaded.problems, *result.problems}, key=lambda problem: (problem.file, problem.line, str(problem))
+    )
+    return Planned(loaded.objects, result, problems)

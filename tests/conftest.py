@@ -1,0 +1,60 @@
+"""Fixtures that several folders of tests share: free ports and real processes, ended when the test ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.processes import Echo, Gateway, Process, free_port
+
+
+@pytest.fixture
+def processes() -> Iterator[ExitStack]:
+    """A stack on which what a test starts is put: `stack.callback(process.stop)`."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def start(processes: ExitStack) -> Callable[..., Process]:
+    """Start a command: `start("nginx", "-c", path)`."""
+
+    def started(*command: str, **options: Any) -> Process:
+        process = Process(command, **options)
+        processes.callback(process.stop)
+        return process
+
+    return started
+
+
+@pytest.fixture
+def echo(processes: ExitStack) -> Callable[..., Echo]:
+    """Start an echo backend: `echo("name", "--tcp")`; its `port` is free and chosen by the kernel."""
+
+    def started(name: str = "echo", *options: str, port: int = 0) -> Echo:
+        process = Echo(name, *options, port=port)
+        processes.callback(process.stop)
+        return process
+
+    return started
+
+
+@pytest.fixture
+def gateway(processes: ExitStack) -> Callable[..., Gateway]:
+    """Start a gateway and wait until it is ready: `gateway(folder, ports=[80])`; `.ports[80]` is the bound port."""
+
+    def started(*paths: Any, **options: Any) -> Gateway:
+        process = Gateway(*paths, **options)
+        processes.callback(process.stop)
+        return process
+
+    return started
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    return free_port()
