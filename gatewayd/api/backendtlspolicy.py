@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from gatewayd.api.meta import ObjectMeta
-from gatewayd.api.names import Group, Kind, ObjectName, OptionKey, OptionValue, SectionName
+from gatewayd.api.names import Group, Kind, ObjectName, OptionValue, SectionName
 from gatewayd.api.record import Record
 from gatewayd.api.trust import BackendTLSValidation
 
@@ -26,7 +26,7 @@ class BackendTLSPolicySpec(Record, frozen=True, kw_only=True, gc=False):
 
     target_refs: Annotated[tuple[PolicyTargetReference, ...], Meta(min_length=1, max_length=16)]
     validation: BackendTLSValidation
-    options: Annotated[dict[OptionKey, OptionValue], Meta(max_length=16)] = {}
+    options: Annotated[dict[str, OptionValue], Meta(max_length=16)] = {}
 
 
 class BackendTLSPolicy(Record, frozen=True, kw_only=True, gc=False):

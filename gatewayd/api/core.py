@@ -41,7 +41,13 @@ DataKey = Annotated[
 ]
 
 
-class ServicePort(Record, frozen=True, kw_only=True, gc=False):
+class CoreRecord(Record, frozen=True, kw_only=True, gc=False):
+    """A mapping of a built-in kind, where null is the same as absent."""
+
+    nullable: ClassVar[bool] = True
+
+
+class ServicePort(CoreRecord, frozen=True, kw_only=True, gc=False):
     """A port of a Service. `target_port` None means the same number as `port`."""
 
     ignored: ClassVar[frozenset[str]] = frozenset({"nodePort"})
@@ -53,7 +59,7 @@ class ServicePort(Record, frozen=True, kw_only=True, gc=False):
     target_port: PortNumber | PortReference | None = None
 
 
-class ServiceSpec(Record, frozen=True, kw_only=True, gc=False):
+class ServiceSpec(CoreRecord, frozen=True, kw_only=True, gc=False):
     """`cluster_ip` is "None" for a headless Service."""
 
     ignored: ClassVar[frozenset[str]] = frozenset(
@@ -83,7 +89,7 @@ class ServiceSpec(Record, frozen=True, kw_only=True, gc=False):
     publish_not_ready_addresses: bool = False
 
 
-class Service(Record, frozen=True, kw_only=True, gc=False):
+class Service(CoreRecord, frozen=True, kw_only=True, gc=False):
     """v1, namespaced."""
 
     api_version: str = "v1"
@@ -92,7 +98,7 @@ class Service(Record, frozen=True, kw_only=True, gc=False):
     spec: ServiceSpec = ServiceSpec()
 
 
-class EndpointConditions(Record, frozen=True, kw_only=True, gc=False):
+class EndpointConditions(CoreRecord, frozen=True, kw_only=True, gc=False):
     """None is unknown: to be read as ready and serving, and as not terminating."""
 
     ready: bool | None = None
@@ -100,7 +106,7 @@ class EndpointConditions(Record, frozen=True, kw_only=True, gc=False):
     terminating: bool | None = None
 
 
-class Endpoint(Record, frozen=True, kw_only=True, gc=False):
+class Endpoint(CoreRecord, frozen=True, kw_only=True, gc=False):
     """One endpoint; all its addresses are the same one, the first is used (discovery.k8s.io/v1)."""
 
     ignored: ClassVar[frozenset[str]] = frozenset({"deprecatedTopology", "hints", "targetRef"})
@@ -112,7 +118,7 @@ class Endpoint(Record, frozen=True, kw_only=True, gc=False):
     zone: str | None = None
 
 
-class EndpointPort(Record, frozen=True, kw_only=True, gc=False):
+class EndpointPort(CoreRecord, frozen=True, kw_only=True, gc=False):
     """A port of all endpoints of the slice; `port` None means all ports."""
 
     name: PortName = ""
@@ -121,7 +127,7 @@ class EndpointPort(Record, frozen=True, kw_only=True, gc=False):
     app_protocol: str | None = None
 
 
-class EndpointSlice(Record, frozen=True, kw_only=True, gc=False):
+class EndpointSlice(CoreRecord, frozen=True, kw_only=True, gc=False):
     """discovery.k8s.io/v1, namespaced. Its Service is named by the label `kubernetes.io/service-name`."""
 
     api_version: str = "discovery.k8s.io/v1"
@@ -132,7 +138,7 @@ class EndpointSlice(Record, frozen=True, kw_only=True, gc=False):
     ports: Annotated[tuple[EndpointPort, ...], Meta(max_length=20000, extra={"keys": ("name",)})] = ()
 
 
-class Secret(Record, frozen=True, kw_only=True, gc=False):
+class Secret(CoreRecord, frozen=True, kw_only=True, gc=False):
     """v1, namespaced. `data` is decoded, and `stringData` was merged into it (it wins, as in Kubernetes)."""
 
     api_version: str = "v1"
@@ -144,7 +150,7 @@ class Secret(Record, frozen=True, kw_only=True, gc=False):
     immutable: bool | None = None
 
 
-class ConfigMap(Record, frozen=True, kw_only=True, gc=False):
+class ConfigMap(CoreRecord, frozen=True, kw_only=True, gc=False):
     """v1, namespaced. `binary_data` is decoded."""
 
     api_version: str = "v1"
@@ -155,7 +161,7 @@ class ConfigMap(Record, frozen=True, kw_only=True, gc=False):
     immutable: bool | None = None
 
 
-class Namespace(Record, frozen=True, kw_only=True, gc=False):
+class Namespace(CoreRecord, frozen=True, kw_only=True, gc=False):
     """v1, cluster-scoped; only its labels matter."""
 
     ignored: ClassVar[frozenset[str]] = frozenset({"spec"})

@@ -39,7 +39,7 @@ NOTHING = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z)|%[^\n]*(?:\n|\Z))*")
 FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff\ufeff]")
 # Line breaks besides \n make the cheap bound on the depth worthless; then the depth is counted.
 ODD_BREAKS = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
-DEEP_LINE = re.compile(rb"(?m)^[ ?-]{24}")
+DEEP_LINE = re.compile(rb"(?m)^[ ?:-]{24}")
 FREE_BRACKETS = MAX_DEPTH - 26
 
 Lines = int | tuple[int, Any]

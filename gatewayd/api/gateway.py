@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from gatewayd.api.listener import Listener
-from gatewayd.api.meta import ObjectMeta
-from gatewayd.api.names import LabelValue, ObjectName, OptionKey, OptionValue, PortNumber
+from gatewayd.api.meta import Key, ObjectMeta
+from gatewayd.api.names import LabelValue, ObjectName, OptionValue, PortNumber
 from gatewayd.api.record import Record
 from gatewayd.api.references import LocalObjectReference, ObjectReference, SecretObjectReference
 from gatewayd.api.selector import LabelSelector
@@ -36,8 +36,8 @@ class GatewayAddress(Record, frozen=True, kw_only=True, gc=False):
 class GatewayInfrastructure(Record, frozen=True, kw_only=True, gc=False):
     """What generated resources carry, and implementation-specific parameters."""
 
-    labels: Annotated[dict[OptionKey, LabelValue], Meta(max_length=8)] = {}
-    annotations: Annotated[dict[OptionKey, OptionValue], Meta(max_length=16)] = {}
+    labels: Annotated[dict[Key, LabelValue], Meta(max_length=8)] = {}
+    annotations: Annotated[dict[Key, OptionValue], Meta(max_length=16)] = {}
     parameters_ref: LocalObjectReference | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from gatewayd.api.names import LABEL, Group, Hostname, Kind, OptionKey, OptionValue, PortNumber, SectionName
+from gatewayd.api.names import LABEL, Group, Hostname, Kind, OptionValue, PortNumber, SectionName
 from gatewayd.api.record import Record
 from gatewayd.api.references import SecretObjectReference
 from gatewayd.api.selector import LabelSelector
@@ -49,7 +49,7 @@ class ListenerTLS(Record, frozen=True, kw_only=True, gc=False):
 
     mode: Literal["Terminate", "Passthrough"] = "Terminate"
     certificate_refs: Annotated[tuple[SecretObjectReference, ...], Meta(max_length=64)] = ()
-    options: Annotated[dict[OptionKey, OptionValue], Meta(max_length=16)] = {}
+    options: Annotated[dict[str, OptionValue], Meta(max_length=16)] = {}
 
 
 class Listener(Record, frozen=True, kw_only=True, gc=False):

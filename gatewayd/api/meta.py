@@ -36,6 +36,7 @@ class ObjectMeta(Record, frozen=True, kw_only=True, gc=False):
     """
 
     lenient: ClassVar[bool] = True
+    nullable: ClassVar[bool] = True
 
     name: Name
     namespace: Namespace | None = None

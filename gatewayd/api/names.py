@@ -117,15 +117,6 @@ Duration = Annotated[
         extra={"says": "be a duration of whole numbers with h, m, s or ms", "hint": "for example `10s` or `1m30s`"},
     ),
 ]
-OptionKey = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=253,
-        pattern=rf"^({SUBDOMAIN}/)?{QUALIFIED_NAME}$",
-        extra={"says": "be a name, or a domain, a slash and a name", "hint": "for example `example.com/option`"},
-    ),
-]
 OptionValue = Annotated[str, Meta(max_length=4096)]
 LabelValue = Annotated[
     str,
