@@ -1,0 +1,1 @@
+"""What the gateway says about itself: access log, log, metrics, admin API."""

@@ -1,0 +1,344 @@
+"""The supervisor: reads and plans the files, holds the listening sockets, leads the workers, answers the admin API."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import uvloop
+
+from gatewayd.api.objects import Objects
+from gatewayd.observe.admin import Admin, split
+from gatewayd.observe.log import Log, describe, fault, now, open_nonblocking
+from gatewayd.routing.snapshot import Snapshot, difference
+from gatewayd.server.documents import documents
+from gatewayd.server.limits import account, raise_open_files
+from gatewayd.server.listening import Sockets, Unbound, usable
+from gatewayd.server.options import RunOptions
+from gatewayd.server.process import EMPTY, Launch
+from gatewayd.server.reload import Plan, Planned, ProblemLog, Reading, Source, is_empty, problems_of, read, servable
+from gatewayd.server.statuses import Statuses
+from gatewayd.server.watch import Watch
+from gatewayd.server.workers import Fleet
+
+FIRST_BIND_PATIENCE = 1.0  # seconds in which the workers of a killed predecessor let go of its ports
+LOOK_EVERY = 3.0  # seconds between two looks at all files, in case a notification was missed
+LOOK_SHARE = 0.02  # and looking may cost this share of the time
+BIND_EVERY = 1.0  # seconds between two attempts on a port that another process has
+BEHIND_LIMIT = 1.0  # seconds that a worker may need for a generation before /readyz says so
+KILL_AFTER = 1.0  # seconds after the drain time at which workers that still live are killed
+
+
+class RefusedError(Exception):
+    """The run cannot begin; the text says why."""
+
+
+class Supervisor:
+    """One run, from the first reading to the end of the drain."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, options: RunOptions, source: Source, plan: Plan, log: Log, launch: Launch
+    ) -> None:
+        self.began = time.perf_counter()
+        self.options = options
+        self.log = log
+        self.reading: Reading | None = None
+        self.unbound: list[Unbound] = []
+        self.problems = ProblemLog(log)
+        self.statuses = Statuses()
+        self.reloads = self.failures = 0
+        self.draining = False
+        self._loop = loop
+        self._source = source
+        self._plan = plan
+        self._sockets = Sockets(options.workers)
+        self.fleet = Fleet(loop, options.workers, launch, self._sockets, log, self._progress)
+        self._thread = ThreadPoolExecutor(1, "reload")
+        self._wanted = asyncio.Event()
+        self._forced = False
+        self._touched_at: dict[int, float] = {}
+        self._announced = 0
+        self._behind_since: float | None = loop.time()
+        self._stopped: asyncio.Future[int] = loop.create_future()
+        self._ended = asyncio.Event()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is served now."""
+        return self.fleet.current
+
+    @property
+    def listeners(self) -> int:
+        """How many listeners are served."""
+        return sum(len(port.listeners) for port in self.snapshot.ports.values())
+
+    def readiness(self) -> str:
+        """Why the gateway is not ready; "" when it is."""
+        if self.draining:
+            return "draining"
+        if self._announced == 0:
+            return "starting"
+        if not self.snapshot.ports:
+            return "no listener is served"
+        if self._behind_since is not None and self._loop.time() - self._behind_since > BEHIND_LIMIT:
+            return f"not every worker serves generation {self.snapshot.generation}"
+        return ""
+
+    def reload(self, forced: bool = False) -> None:
+        """Look at the files soon; `forced` plans anew even when no file changed (addresses may have)."""
+        self._forced = self._forced or forced
+        self._wanted.set()
+
+    def _touched(self) -> None:
+        """The watch's threads say so."""
+        self._loop.call_soon_threadsafe(self.reload)
+
+    def stop(self, number: int) -> None:
+        """The first SIGTERM or SIGINT drains, the second ends at once."""
+        if self._stopped.done():
+            self.log.warning("ended at once; requests in flight are lost", signal=signal.Signals(number).name)
+            self.fleet.kill()
+        else:
+            self._stopped.set_result(number)
+
+    async def run(self) -> int:
+        """The whole life; the exit status."""
+        admin = await self._open_admin()
+        watch = Watch(self.options.paths, self._touched, self.log)
+        follower: asyncio.Task[None] | None = None
+        self.fleet.start()
+        try:
+            await self._begin()
+            if self.options.watch:
+                watch.start()
+            follower = self._loop.create_task(self._follow())
+            await self._stopped
+            return await self._drain()
+        finally:
+            watch.stop()
+            if follower is not None:
+                follower.cancel()
+            self.fleet.kill()
+            self.fleet.close()
+            self._sockets.close()
+            if admin is not None:
+                admin.close()
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _open_admin(self) -> Admin | None:
+        if self.options.admin is None:
+            return None
+        admin = Admin(documents(self), self.log)
+        try:
+            await admin.listen(self._loop, *split(self.options.admin))
+        except (OSError, ValueError) as error:
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise RefusedError(
+                f"the admin API cannot listen on {self.options.admin}: {text}; use --admin HOST:PORT or --admin off"
+            ) from None
+        return admin
+
+    async def _begin(self) -> None:
+        """The first reading. A gateway that can serve none of its ports does not stay to pretend."""
+        reading = await self._read(forced=True)
+        if reading is None:
+            raise RefusedError("the files cannot be planned")
+        await self._loop.run_in_executor(
+            self._thread, self._sockets.bind, list(reading.snapshot.ports.values()), FIRST_BIND_PATIENCE
+        )
+        self._install(reading)
+        if reading.snapshot.ports and not self.snapshot.ports:
+            raise RefusedError("none of the ports can be listened on")
+        if not reading.snapshot.ports:
+            self.log.warning("there is no listener to serve yet", paths=list(self.options.paths))
+        gc.collect()
+        gc.freeze()
+
+    async def _follow(self) -> None:
+        """Reload when something happened, look by oneself now and then."""
+        cost = 0.0
+        while True:
+            pause = BIND_EVERY if self.unbound else max(LOOK_EVERY, cost / LOOK_SHARE)
+            woken = await self._wait(pause if self.options.watch or self.unbound else None)
+            began = time.perf_counter()
+            forced, self._forced = self._forced, False
+            if self.options.watch or forced:
+                reading = await self._read(forced)
+                if reading is not None:
+                    self._install(reading, began)
+            if not woken:
+                cost = time.perf_counter() - began
+            if self.unbound and self.reading is not None:
+                self._install(self.reading)
+
+    async def _wait(self, seconds: float | None) -> bool:
+        """Until a reload is wanted (True), or for `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
+        except TimeoutError:
+            return False
+        self._wanted.clear()
+        return True
+
+    async def _read(self, forced: bool) -> Reading | None:
+        """Load and plan in the thread. A defect in there costs the reload, not the gateway."""
+        generation = self.snapshot.generation + 1
+        try:
+            return await self._loop.run_in_executor(
+                self._thread, read, self._source, self._plan, generation, forced
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is served goes on
+            self.failures += 1
+            text = "the files could not be planned; the configuration in force stays"
+            self.log.error(text, error=describe(error))  # noqa: TRY400 - no traceback for users
+            return None
+
+    def _install(self, reading: Reading, touched: float | None = None) -> None:
+        """Bind, send to the workers, then do what can wait: statuses and problems."""
+        ports = reading.snapshot.ports
+        self.unbound = self._sockets.bind(ports.values())
+        generation = self.snapshot.generation + 1
+        snapshot = servable(reading.snapshot, self.unbound, generation)
+        if self.snapshot is EMPTY or not is_empty(difference(self.snapshot, snapshot)):
+            self._touched_at = {generation: time.perf_counter() if touched is None else touched}
+            self._behind_since = self._behind_since or self._loop.time()
+            self.fleet.serve(snapshot)
+        if reading is not self.reading:
+            self.reloads += 1
+        self.reading = reading
+        self.statuses.update(reading.statuses, self.unbound, now())
+        self.problems.update((*reading.problems, *problems_of(self.unbound)))
+
+    def _progress(self) -> None:
+        """A worker acknowledged, refused, came or went."""
+        if self.draining:
+            if not self.fleet.running:
+                self._ended.set()
+            return
+        if not self.fleet.settled:
+            self._behind_since = self._behind_since or self._loop.time()
+            return
+        self._behind_since = None
+        if self._announced != self.snapshot.generation:
+            self._announce(first=self._announced == 0)
+            self._announced = self.snapshot.generation
+
+    def _announce(self, first: bool) -> None:
+        """Every worker serves the newest generation: say so, the first time on standard output."""
+        generation = self.snapshot.generation
+        if first:
+            seconds = time.perf_counter() - self.began
+            announce(
+                f"gatewayd ready: {self.listeners} listeners, {len(self.snapshot.routes)} routes, "
+                f"{self.options.workers} workers, generation {generation}, {seconds * 1000:.0f} ms\n"
+            )
+            return
+        took = time.perf_counter() - self._touched_at.get(generation, self.began)
+        self.log.info(
+            "generation active",
+            generation=generation,
+            listeners=self.listeners,
+            routes=len(self.snapshot.routes),
+            ms=round(took * 1000, 1),
+        )
+
+    async def _drain(self) -> int:
+        """Take no new connection, let what is in flight finish, end with 0; a second signal ends it at once."""
+        self.draining = True
+        seconds = self._drain_seconds()
+        number = self._stopped.result()
+        self.log.info("draining", signal=signal.Signals(number).name, seconds=seconds)
+        self.fleet.drain(seconds)
+        self._sockets.close()
+        self._progress()
+        try:
+            async with asyncio.timeout(seconds + KILL_AFTER):
+                await self._ended.wait()
+        except TimeoutError:
+            self.log.warning("workers did not end in time and are killed")
+            self.fleet.kill()
+        self.log.flush()
+        return 0
+
+    def _drain_seconds(self) -> float:
+        if self.options.drain_timeout is not None:
+            return self.options.drain_timeout
+        return max((item.drain_timeout for item in self.snapshot.settings.values()), default=30.0)
+
+
+def announce(line: str) -> None:
+    """Print the one line that scripts wait for. A standard output that nobody reads is no reason to fail."""
+    try:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return
+
+
+def files(options: RunOptions) -> tuple[Source, Plan]:
+    """The real source and plan for some options; imported late, so that tests can do without."""
+    from gatewayd.plan.build import Options, Planner  # noqa: PLC0415
+    from gatewayd.sources.files import FileSource  # noqa: PLC0415
+
+    planner = Planner()
+
+    def plan(objects: Objects, generation: int) -> Planned:
+        return planner.plan(
+            objects,
+            Options(
+                controller_name=options.controller_name,
+                address_pool=options.address_pool,
+                port_map=dict(options.port_map),
+                generation=generation,
+                usable=usable,
+            ),
+        )
+
+    return FileSource(options.paths), plan
+
+
+Parts = Callable[[RunOptions], tuple[Source, Plan]]
+
+
+def run(options: RunOptions, parts: Parts = files) -> int:
+    """Run the gateway until it is told to stop; the exit status: 0 after a drain, 1 when it could not begin."""
+    gc.set_threshold(50_000, 20, 50)
+    raise_open_files()
+    descriptor = open_nonblocking(2)
+    log = Log(descriptor, options.log_level)
+    try:
+        launch = _launch(options, descriptor)
+        source, plan = parts(options)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_supervise(options, source, plan, log, launch))
+    except (RefusedError, ValueError, OSError) as error:
+        log.error(f"gatewayd cannot run: {error}")  # noqa: TRY400, G004 - our own log; no traceback for users
+        return 1
+    finally:
+        log.flush()
+
+
+def _launch(options: RunOptions, log: int) -> Launch:
+    if options.access_log == "-":
+        access = open_nonblocking(1)
+    else:
+        access = os.open(options.access_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o640)
+    user, group = account(options.user)
+    return Launch(options.worker_command, access, log, options.log_level, user, group)
+
+
+async def _supervise(options: RunOptions, source: Source, plan: Plan, log: Log, launch: Launch) -> int:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: log.error(str(context["message"]), error=fault(context)))
+    supervisor = Supervisor(loop, options, source, plan, log, launch)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop, number)
+    loop.add_signal_handler(signal.SIGHUP, supervisor.reload, True)
+    return await supervisor.run()
