@@ -45,7 +45,7 @@ def connect(target: Target) -> socket.socket:
 
 
 class Answer:
-    """Reads one answer after the other from a connection. Needs a Content-Length; keeps no body."""
+    """Reads one answer after the other from a connection. Needs a Content-Length (RFC 9110 8.6: none with 204); keeps no body."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -61,9 +61,10 @@ class Answer:
             data += piece
         head, _, start = data.partition(b"\r\n\r\n")
         lines = head.lower().split(b"\r\n")
-        length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:"))
+        status = int(lines[0].split()[1])
+        length = 0 if status == 204 else next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
         self.drain(length - len(start))
-        return int(lines[0].split()[1]), length
+        return status, length
 
     def drain(self, left: int) -> None:
         while left > 0:

@@ -124,15 +124,15 @@ def measure(proxy: Proxy, workload: Workload, effort: Effort, hosts: int) -> Row
 
 def row(name: str, workload: Workload, outcome: Outcome, before: Reading, after: Reading) -> Row:
     """The figures of one run as plain data. A worker that was replaced counts as an error."""
-    count = max(outcome.count, 1e-9)
+    scale = workload.unit.scale / outcome.count if outcome.count else 0.0
     return {
         "workload": workload.name,
         "peer": name,
         "count": outcome.count,
         "seconds": outcome.seconds,
         "errors": outcome.errors + (before.processes != after.processes),
-        "cost": (after.workers - before.workers) / count * workload.unit.scale,
-        "supervisor": (after.supervisor - before.supervisor) / count * workload.unit.scale,
+        "cost": (after.workers - before.workers) * scale,
+        "supervisor": (after.supervisor - before.supervisor) * scale,
         "busy": (after.workers - before.workers) / outcome.seconds,
         "rate": outcome.count / outcome.seconds,
         "p50": outcome.p50,

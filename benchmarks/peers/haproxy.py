@@ -1,4 +1,7 @@
-"""HAProxy: one thread; routes in one map file that it searches as a tree, the cheapest way it has for many routes."""
+"""HAProxy: one thread; routes in one map file that it searches as a tree, the cheapest way it has for many routes.
+
+`splice` with pipes of 1 MiB is not its default, but halves what bodies cost, and users who move large ones set it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from benchmarks.site import LOOPBACK, Ports, Site
 CONFIGURATION = """\
 global
     nbthread 1
-    maxconn 8192
+    maxconn 1000
+    tune.pipesize 1048576
     {log}
 
 defaults
@@ -25,6 +29,8 @@ frontend web
     bind {loopback}:{https} ssl crt {bundle} alpn http/1.1
     {format}
     option http-keep-alive
+    option splice-response
+    option splice-request
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
     http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
@@ -42,6 +48,8 @@ backend web
 
 listen raw
     mode tcp
+    option splice-response
+    option splice-request
     bind {loopback}:{tcp}
     server one {loopback}:{backend}
 """
@@ -64,7 +72,7 @@ def launch(site: Site, ports: Ports, folder: Path) -> Launch:
             format="option httplog\n    log global" if site.access_log else "",
         )
     )
-    return Launch([require("haproxy"), "-db", "-q", "-f", str(configuration)])
+    return Launch([require("haproxy"), "-db", "-f", str(configuration)])
 
 
 def version() -> str:
