@@ -1,0 +1,113 @@
+"""From a backendRef to a port of a Service, or to the reason why it cannot be used."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from gatewayd.plan import grants
+from gatewayd.plan.conditions import Verdict
+from gatewayd.plan.grants import Reference
+from gatewayd.plan.parts import spec
+from gatewayd.plan.reads import Reads
+
+Traffic = Literal["http", "tcp"]
+
+# Service.spec.ports[].appProtocol that says more than "HTTP/1.1" (KEP-3726). Everything else is served as HTTP/1.1.
+PROTOCOLS: dict[str, Literal["http1", "h2c", "ws"]] = {
+    "kubernetes.io/h2c": "h2c",
+    "kubernetes.io/ws": "ws",
+    "kubernetes.io/wss": "ws",
+}
+SERVED_PROTOCOLS = ("http1", "ws")
+COMING_KINDS = {("gateway.networking.x-k8s.io", "XBackend"), ("multicluster.x-k8s.io", "ServiceImport")}
+
+
+class Backend(NamedTuple):
+    """One port of one Service. `port` is the Service's own number."""
+
+    namespace: str
+    service: str
+    port: int
+
+    @property
+    def key(self) -> str:
+        """Its key in Snapshot.backends."""
+        return f"{self.namespace}/{self.service}:{self.port}"
+
+
+class Resolved(NamedTuple):
+    """A backendRef after its look-up: `backend` when it names a real port, `failure` when it cannot be used."""
+
+    backend: Backend | None
+    failure: Verdict | None = None
+    hint: str = ""
+    coming: bool = False  # the reference is fine, but needs something that is not served yet
+
+
+def resolve(ref: Any, kind: str, namespace: str, traffic: Traffic, reads: Reads) -> Resolved:
+    """Look up `ref` of a route of `kind` in `namespace`. The grant is judged before existence (no probing of names)."""
+    reference = Reference(kind, namespace, ref)
+    if (reference.group, reference.kind) != ("", "Service"):
+        return _wrong_kind(reference)
+    if not grants.permitted(reference, reads):
+        message = f"no ReferenceGrant lets {kind} of namespace {namespace} use {reference}"
+        return Resolved(None, Verdict("RefNotPermitted", message), grants.hint(reference))
+    service = reads.get("Service", reference.namespace, reference.name)
+    if service is None:
+        verdict = Verdict("BackendNotFound", f"{reference} does not exist")
+        return Resolved(None, verdict, "write the Service, or correct the name")
+    return _resolve_port(reference, ref.port, spec(service), traffic, reads)
+
+
+def _wrong_kind(reference: Reference) -> Resolved:
+    coming = (reference.group, reference.kind) in COMING_KINDS
+    wanted = f"{reference.group}/{reference.kind}" if reference.group else reference.kind
+    message = f"backends of kind {wanted} are {'not served yet' if coming else 'unknown'}"
+    return Resolved(None, Verdict("InvalidKind", message), "refer to a Service", coming)
+
+
+def _resolve_port(reference: Reference, number: int | None, service: Any, traffic: Traffic, reads: Reads) -> Resolved:
+    ports = [port for port in service.ports if port.port == number]
+    if number is None or (not ports and not (service.type == "ExternalName" and not service.ports)):
+        offered = ", ".join(str(port.port) for port in service.ports) or "none"
+        verdict = Verdict("BackendNotFound", f"{reference} has no port {number}; its ports are {offered}")
+        return Resolved(None, verdict, f"use one of these ports: {offered}")
+    backend = Backend(reference.namespace, reference.name, number)
+    port = port_of(service, number)
+    if ports and port is None:
+        verdict = Verdict("UnsupportedProtocol", f"port {number} of {reference} is not a TCP port")
+        return Resolved(None, verdict, "name a port with protocol TCP")
+    return _judge_traffic(reference, backend, port, traffic, reads)
+
+
+def _judge_traffic(reference: Reference, backend: Backend, port: Any, traffic: Traffic, reads: Reads) -> Resolved:
+    if traffic == "tcp":
+        return Resolved(backend)
+    if protocol_of(port) not in SERVED_PROTOCOLS:
+        message = f"appProtocol {port.app_protocol} of {reference} port {backend.port} is not served yet"
+        return Resolved(backend, Verdict("UnsupportedProtocol", message), "use a port that speaks HTTP/1.1", True)
+    if policy := _policy_for(backend, port, reads):
+        message = f"BackendTLSPolicy {policy} is not served yet: requests to {reference} are refused, not sent in clear"
+        return Resolved(backend, Verdict("BackendTLSPolicyNotServed", message), "", True)
+    return Resolved(backend)
+
+
+def port_of(service: Any, number: int) -> Any:
+    """The TCP port of a Service spec with that number (UDP may use the same number), or None."""
+    ports = (port for port in service.ports if port.port == number)
+    return next((port for port in ports if port.protocol == "TCP"), None)
+
+
+def protocol_of(port: Any) -> Literal["http1", "h2c", "ws"]:
+    """What to speak on a Service port (None for an ExternalName without ports)."""
+    return PROTOCOLS.get((port.app_protocol if port is not None else None) or "", "http1")
+
+
+def _policy_for(backend: Backend, port: Any, reads: Reads) -> str:
+    """The BackendTLSPolicy that covers this port, as `namespace/name`, or ""."""
+    name = port.name if port is not None else None
+    for policy in reads.group("BackendTLSPolicy", backend.namespace, backend.service):
+        for target in spec(policy).target_refs:
+            if (target.kind, target.name) == ("Service", backend.service) and target.section_name in (None, "", name):
+                return f"{policy.namespace}/{policy.name}"
+    return ""

@@ -1,0 +1,69 @@
+"""What this version serves: the protocols of listeners, the kinds of routes, and the features that follow from them."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from gatewayd.plan.grants import GATEWAY_GROUP
+
+CONTROLLER = "gatewayd.dev/gateway-controller"
+OUR_GROUP = "gatewayd.dev"
+
+
+class Protocol(NamedTuple):
+    """One protocol of listeners: the kind of socket under it and the route kinds natural to it."""
+
+    transport: Literal["http", "https", "tcp"]
+    kinds: tuple[str, ...]
+    named: bool  # listeners on one port are told apart by host name
+
+
+ROUTE_KINDS = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+SERVED_ROUTES = ("HTTPRoute", "TCPRoute")
+
+PROTOCOLS: dict[str, Protocol] = {
+    "HTTP": Protocol("http", ("HTTPRoute",), True),
+    "HTTPS": Protocol("https", ("HTTPRoute",), True),
+    "TCP": Protocol("tcp", ("TCPRoute",), False),
+}
+
+# Valid protocols of the specification that are still to come, to tell them from misspelt ones.
+COMING_PROTOCOLS = ("TLS", "UDP")
+
+FEATURES = tuple(
+    sorted(
+        (
+            "Gateway",
+            "GatewayAddressEmpty",
+            "GatewayHTTPListenerIsolation",
+            "GatewayPort8080",
+            "GatewayStaticAddresses",
+            "HTTPRoute",
+            "HTTPRoute303RedirectStatusCode",
+            "HTTPRoute307RedirectStatusCode",
+            "HTTPRoute308RedirectStatusCode",
+            "HTTPRouteBackendProtocolWebSocket",
+            "HTTPRouteBackendRequestHeaderModification",
+            "HTTPRouteBackendRequestRedirect",
+            "HTTPRouteBackendURLRewrite",
+            "HTTPRouteDestinationPortMatching",
+            "HTTPRouteHostRewrite",
+            "HTTPRouteMethodMatching",
+            "HTTPRouteNamedRouteRule",
+            "HTTPRouteParentRefPort",
+            "HTTPRoutePathRedirect",
+            "HTTPRoutePathRewrite",
+            "HTTPRoutePortRedirect",
+            "HTTPRouteQueryParamMatching",
+            "HTTPRouteResponseHeaderModification",
+            "HTTPRouteSchemeRedirect",
+            "ReferenceGrant",
+            "TCPRoute",
+        )
+    )
+)
+
+
+def kind_allowed(kind: str, group: str | None) -> bool:
+    """True for the route kinds of the specification's own group."""
+    return kind in ROUTE_KINDS and (group or GATEWAY_GROUP) == GATEWAY_GROUP

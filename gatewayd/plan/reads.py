@@ -1,0 +1,130 @@
+"""The objects as a piece of the plan sees them, with a note of everything it looked at.
+
+A piece is compiled again only when something that it read has changed; since every look-up goes through here (misses
+included), no dependency can be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import is_
+from typing import Literal, get_args
+
+from gatewayd.api.objects import Object, Objects
+from gatewayd.plan.parts import metadata, spec
+
+SERVICE_NAME = "kubernetes.io/service-name"
+INDEXED = ("EndpointSlice", "ReferenceGrant", "BackendTLSPolicy")
+
+
+def key_of(kind: str, namespace: str, name: str) -> str:
+    """The name of one object (`Object.key`), or of one group, in a set of dependencies."""
+    return f"{kind}/{namespace}/{name}"
+
+
+def _services(item: Object) -> Iterable[str]:
+    """The Service that an EndpointSlice belongs to."""
+    return (metadata(item).labels.get(SERVICE_NAME, ""),)
+
+
+def _whole_namespace(_item: Object) -> Iterable[str]:
+    return ("*",)
+
+
+def _targets(item: Object) -> Iterable[str]:
+    """The Services that a BackendTLSPolicy is for."""
+    return dict.fromkeys(ref.name for ref in spec(item).target_refs if ref.kind == "Service" and not ref.group)
+
+
+_GROUPS: Mapping[str, Callable[[Object], Iterable[str]]] = {
+    "EndpointSlice": _services,
+    "ReferenceGrant": _whole_namespace,
+    "BackendTLSPolicy": _targets,
+}
+
+Group = tuple[Object, ...]
+Kind = Literal["GatewayClass", "GatewayConfig", "Gateway", "ListenerSet", "Namespace", "Secret", "Service"]
+TRACKED = get_args(Kind)
+
+
+def same(old: tuple[Object, ...], new: tuple[Object, ...]) -> bool:
+    """True when both hold the same instances in the same order."""
+    return old is new or (len(old) == len(new) and all(map(is_, old, new)))
+
+
+class Index:
+    """Objects of one kind in groups: slices by Service, grants by namespace, policies by target."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.members: tuple[Object, ...] = ()
+        self.groups: dict[str, Group] = {}
+
+    def update(self, members: tuple[Object, ...]) -> set[str]:
+        """Take in the objects of now; the keys of the groups that changed."""
+        if same(self.members, members):
+            return set()
+        old, gathered = self.groups, dict[str, list[Object]]()
+        for item in members:
+            for name in _GROUPS[self.kind](item):
+                gathered.setdefault(key_of(self.kind, item.namespace, name), []).append(item)
+        self.members = members
+        self.groups = {key: self._group(key, found) for key, found in gathered.items()}
+        changed = {key for key, group in self.groups.items() if old.get(key) is not group}
+        return changed | (old.keys() - self.groups.keys())
+
+    def _group(self, key: str, found: list[Object]) -> Group:
+        """In order of name, whatever the order of files; the old tuple when nothing in it changed."""
+        group = tuple(sorted(found, key=lambda item: item.name))
+        old = self.groups.get(key, ())
+        return old if same(old, group) else group
+
+
+class World:
+    """All objects of one plan, and what changed since the plan before."""
+
+    def __init__(self) -> None:
+        self.objects = Objects()
+        self.known: dict[str, tuple[Object, ...]] = {}
+        self.indexes = {kind: Index(kind) for kind in INDEXED}
+
+    def update(self, objects: Objects) -> set[str]:
+        """Take in `objects`; the keys of all single objects and groups that changed."""
+        self.objects = objects
+        changed: set[str] = set()
+        for kind in TRACKED:
+            members = objects.of(kind)
+            old = self.known.get(kind, ())
+            if not same(old, members):
+                changed |= _difference(old, members)
+                self.known[kind] = members
+        for kind, index in self.indexes.items():
+            changed |= index.update(objects.of(kind))
+        return changed
+
+
+def _difference(old: tuple[Object, ...], new: tuple[Object, ...]) -> set[str]:
+    return {item.key for item in set(old) ^ set(new)}
+
+
+class Reads:
+    """A view of the world that records what was asked for."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.keys: set[str] = set()
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """One object, or None. Cluster-wide kinds have the namespace ""."""
+        self.keys.add(key_of(kind, namespace, name))
+        return self._world.objects.get(kind, namespace, name)
+
+    def group(self, kind: str, namespace: str, name: str = "*") -> Group:
+        """The members of one group of an indexed kind, in order of name."""
+        key = key_of(kind, namespace, name)
+        self.keys.add(key)
+        return self._world.indexes[kind].groups.get(key, ())
+
+    def note(self, kind: str, namespace: str, name: str) -> None:
+        """Record a dependency that is looked up elsewhere."""
+        self.keys.add(key_of(kind, namespace, name))

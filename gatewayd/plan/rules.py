@@ -1,0 +1,125 @@
+"""One rule of a route -> RulePlan, and what its author should know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gatewayd.api.problem import Path
+from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
+from gatewayd.plan.conditions import Verdict
+from gatewayd.plan.filters import Merged, UnservableError, merge
+from gatewayd.plan.matches import compile_match, prefix_of
+from gatewayd.plan.reads import Reads
+from gatewayd.routing.snapshot import RulePlan, SharePlan
+
+
+class Finding:
+    """Something to tell about one field. `verdict` is set when a reference could not be resolved."""
+
+    __slots__ = ("hint", "message", "path", "verdict")
+
+    def __init__(self, path: Path, message: str, hint: str = "", verdict: Verdict | None = None) -> None:
+        self.path = path
+        self.message = message
+        self.hint = hint
+        self.verdict = verdict
+
+
+class RuleDraft:
+    """A rule while it is compiled. `plan` stays None when the rule has to be dropped; then `dropped` says why."""
+
+    def __init__(self, kind: str, namespace: str, traffic: Traffic, reads: Reads) -> None:
+        self.kind = kind
+        self.namespace = namespace
+        self.traffic: Traffic = traffic
+        self.reads = reads
+        self.plan: RulePlan | None = None
+        self.dropped: Finding | None = None
+        self.unresolved: list[Finding] = []
+        self.not_served: list[Finding] = []
+        self.backends: list[Backend] = []
+
+    def compile(self, rule: Any, index: int, source: str) -> RuleDraft:
+        """Fill the draft from rule number `index`; `source` is its file:line."""
+        path: Path = ("spec", "rules", index)
+        try:
+            matches = tuple(compile_match(match) for match in rule.matches) if self.kind == "HTTPRoute" else ()
+            prefix = prefix_of(matches)
+            merged = self._filters(getattr(rule, "filters", ()), prefix, path)
+            shares = tuple(self._shares(rule.backend_refs, prefix, path))
+        except UnservableError as error:
+            self.dropped = Finding(path, str(error))
+            return self
+        if index and self.kind == "TCPRoute":
+            self.not_served.append(Finding(path, "a TCPRoute is served by its first rule; this one is never used"))
+        for field in _ignored(rule):
+            self.not_served.append(Finding((*path, field), "is not served yet; the rule is served without it"))
+        optional = {"matches": matches} if matches else {}
+        self.plan = RulePlan(
+            index=index,
+            source=source,
+            name=rule.name or "",
+            filters=merged.filters,
+            shares=shares,
+            refusal=f"{merged.refused[0]}NotServed" if merged.refused else "",
+            **optional,
+        )
+        return self
+
+    def _filters(self, specs: Any, prefix: bytes | None, path: Path) -> Merged:
+        merged = merge(specs, prefix)
+        for index, spec in enumerate(specs):
+            place = (*path, "filters", index)
+            if spec.type in merged.refused:
+                message = f"filter {spec.type} is not served yet; requests are answered 500, not passed without it"
+                self.not_served.append(Finding(place, message))
+            elif spec.type in merged.skipped:
+                message = f"filter {spec.type} is not served yet; the rule is served without it"
+                self.not_served.append(Finding(place, message))
+            if spec.type == "ExtensionRef":
+                ref = spec.extension_ref
+                verdict = Verdict("InvalidKind", f"filters of kind {ref.group}/{ref.kind} are unknown")
+                self.unresolved.append(Finding((*place, "extensionRef"), verdict.message, "", verdict))
+        for index, ref in merged.mirrors:
+            self._resolve(ref, (*path, "filters", index, "requestMirror", "backendRef"))
+        return merged
+
+    def _shares(self, refs: Any, prefix: bytes | None, path: Path) -> Iterator[SharePlan]:
+        for index, ref in enumerate(refs):
+            place = (*path, "backendRefs", index)
+            resolved = self._resolve(ref, place)
+            merged = self._filters(getattr(ref, "filters", ()), prefix, place)
+            failure = resolved.failure.reason if resolved.failure else ""
+            if not failure and merged.refused:
+                failure = f"{merged.refused[0]}NotServed"
+            backend = resolved.backend
+            if backend is not None and not failure:
+                self.backends.append(backend)
+            yield SharePlan(
+                backend=backend.key if backend is not None and not failure else "",
+                weight=ref.weight,
+                filters=merged.filters,
+                failure=failure,
+            )
+
+    def _resolve(self, ref: Any, place: Path) -> Resolved:
+        resolved = resolve(ref, self.kind, self.namespace, self.traffic, self.reads)
+        failure = resolved.failure
+        if failure is not None:
+            if resolved.coming:
+                self.not_served.append(Finding(place, failure.message, resolved.hint))
+            if failure.reason != "BackendTLSPolicyNotServed":
+                self.unresolved.append(Finding(place, failure.message, resolved.hint, failure))
+        return resolved
+
+
+def _ignored(rule: Any) -> Iterator[str]:
+    """Fields of a rule that are valid and not served yet; none of them guards anything."""
+    timeouts = getattr(rule, "timeouts", None)
+    if timeouts is not None and (timeouts.request or timeouts.backend_request):
+        yield "timeouts"
+    if getattr(rule, "retry", None) is not None:
+        yield "retry"
+    if getattr(rule, "session_persistence", None) is not None:
+        yield "sessionPersistence"

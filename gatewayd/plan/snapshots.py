@@ -1,0 +1,131 @@
+"""Compiled pieces -> Snapshot: which route stands at which host of which listener of which socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+from gatewayd.plan.backends import Backend
+from gatewayd.plan.gateways import Outcome
+from gatewayd.plan.listeners import ListenerDraft
+from gatewayd.plan.routes import Routed
+from gatewayd.plan.settings import DEFAULT
+from gatewayd.plan.sockets import socket_key
+from gatewayd.routing.snapshot import (
+    BackendPlan,
+    CertificatePlan,
+    ListenerPlan,
+    PortPlan,
+    RoutePlan,
+    Settings,
+    Snapshot,
+)
+
+Hosts = dict[bytes, tuple[str, ...]]
+T = TypeVar("T")
+
+
+class Attached(NamedTuple):
+    """Routes by listener. Both maps have (gateway, listener) as keys."""
+
+    hosts: dict[tuple[str, str], Hosts]
+    counts: dict[tuple[str, str], int]
+
+
+def gather(routes: Iterable[Routed]) -> Attached:
+    """Routes by listener and hostname, in the order of `routes`."""
+    lists: dict[tuple[str, str], dict[str, list[str]]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for route in routes:
+        if route.plan is None:
+            continue
+        key = route.plan.key
+        for one in route.attachments:
+            place = (one.gateway, one.listener)
+            counts[place] = counts.get(place, 0) + 1
+            hosts = lists.setdefault(place, {})
+            for host in one.hosts:
+                hosts.setdefault(host, []).append(key)
+    frozen = {place: {host.encode(): tuple(keys) for host, keys in hosts.items()} for place, hosts in lists.items()}
+    return Attached(frozen, counts)
+
+
+class Assembly:
+    """Builds one Snapshot. Records that equal those of `before` are taken from there, so identity tells change."""
+
+    def __init__(self, before: Snapshot, port_map: Mapping[int, int]) -> None:
+        self._before = before
+        self._port_map = port_map
+        self._listeners = {one.key: one for port in before.ports.values() for one in port.listeners}
+
+    def build(
+        self,
+        generation: int,
+        outcomes: Iterable[Outcome],
+        attached: Attached,
+        routes: Mapping[str, RoutePlan],
+        backends: Iterable[BackendPlan],
+    ) -> Snapshot:
+        """The snapshot of `generation`."""
+        before = self._before
+        members: dict[str, tuple[str, int, str, list[ListenerPlan]]] = {}
+        certificates: dict[str, CertificatePlan] = {}
+        settings = {DEFAULT: Settings()}
+        numbers: dict[str, int] = {}
+        for outcome in outcomes:
+            for listener in outcome.draft.listeners:
+                if outcome.listener_programmed(listener) is not None or listener.protocol is None:
+                    continue
+                plan = self._listener(outcome, listener, attached)
+                certificates |= {one.key: one for one in listener.certificates}
+                settings[outcome.draft.settings_key] = outcome.draft.settings
+                port = self._port_map.get(listener.spec.port, listener.spec.port)
+                for address in outcome.placement.binds:
+                    key = socket_key(address, port)
+                    numbers[key] = listener.spec.port
+                    members.setdefault(key, (address, port, listener.protocol.transport, []))[3].append(plan)
+        ports = {}
+        for key, (address, port, transport, plans) in members.items():
+            made = PortPlan(
+                key=key,
+                address=address,
+                port=port,
+                number=numbers[key],
+                transport=transport,  # type: ignore[arg-type]
+                listeners=tuple(plans),
+            )
+            ports[key] = reuse(before.ports.get(key), made)
+        return Snapshot(
+            generation=generation,
+            ports=ports,
+            routes=dict(routes),
+            backends={plan.key: plan for plan in backends},
+            certificates=certificates,
+            settings={key: reuse(before.settings.get(key), value) for key, value in settings.items()},
+        )
+
+    def _listener(self, outcome: Outcome, listener: ListenerDraft, attached: Attached) -> ListenerPlan:
+        draft = outcome.draft
+        key = f"{draft.key}/{listener.spec.name}"
+        plan = ListenerPlan(
+            key=key,
+            gateway=draft.key,
+            name=listener.spec.name,
+            protocol=listener.spec.protocol,
+            hostname=listener.hostname.encode(),
+            hosts=attached.hosts.get((draft.key, listener.spec.name), {}),
+            certificates=tuple(dict.fromkeys(one.key for one in listener.certificates)),
+            settings=draft.settings_key,
+            source=draft.item.source(listener.path),
+        )
+        return reuse(self._listeners.get(key), plan)
+
+
+def reuse(old: T | None, new: T) -> T:
+    """The old record where it says the same."""
+    return old if old is not None and old == new else new
+
+
+def backends_of(routes: Iterable[Routed]) -> list[Backend]:
+    """Every backend in use, once."""
+    return list(dict.fromkeys(backend for route in routes for backend in route.backends))
