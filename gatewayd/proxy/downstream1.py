@@ -79,8 +79,8 @@ class Downstream1(asyncio.BaseProtocol):
 
     # -- the connection --------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
         self.write = self.transport.write
         self.born = now = monotonic()
         settings = self.port.settings

@@ -44,6 +44,7 @@ class Exchange:
         "body",
         "bytes_in",
         "bytes_out",
+        "client",
         "down",
         "endpoint",
         "ended",
@@ -67,6 +68,7 @@ class Exchange:
 
     def __init__(self, down: Any, port: Port, head: RequestHead, now: float) -> None:
         self.down = down
+        self.client: bytes = down.client
         self.port = port
         self.request_id = b""
         self.head = head
@@ -96,6 +98,7 @@ class Exchange:
         if listener is None:
             return self.reply(404, b"no_listener")
         self.listener = listener
+        self.settings = listener.settings
         if self.down.sni_listener not in (None, listener.key):
             return self.reply(421, b"misdirected")
         match = listener.find(head)
@@ -121,7 +124,7 @@ class Exchange:
             self.reply(500, share.failure.encode())
             return
         self.backend = share.backend
-        self.backend.requests += 1  # type: ignore[union-attr]
+        self.backend.requests += 1
         self._send(None)
 
     def _apply(self, step: Step) -> bool:
@@ -154,7 +157,7 @@ class Exchange:
         endpoint.active += 1
         idle = endpoint.idle
         if idle and not self.head.upgrade:
-            up = idle.popitem()[0]
+            up: Any = idle.popitem()[0]
             self.reused = True
             self.sent = self.began
             self.up = up

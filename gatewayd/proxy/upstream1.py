@@ -63,8 +63,8 @@ class Upstream1(asyncio.Protocol):
 
     # -- the connection --------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
         self.write = self.transport.write
         self.transport.set_write_buffer_limits(high=self.port.settings.buffer_bytes)
         self.runtime.timed.add(self)

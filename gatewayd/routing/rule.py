@@ -154,7 +154,7 @@ class Match:
         self.headers = tuple(Predicate(condition) for condition in _distinct(plan.headers))
         self.query = tuple(Predicate(condition) for condition in _distinct(plan.query))
         self.always = plan.method is None and not self.headers and not self.query
-        self.expression = regex(plan.path) if plan.path_kind == "regex" else None
+        self.expression: Any = regex(plan.path) if plan.path_kind == "regex" else None
         # Gateway API, HTTPRouteRule.matches: method, headers, query, then age, name, order of rules and matches.
         self.key = (
             plan.method is None,

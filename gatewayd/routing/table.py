@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatewayd.routing.hosts import HostTable
 from gatewayd.routing.rule import Match, compile_route
@@ -94,7 +94,9 @@ def _sorted(bucket: list[Match]) -> _Bucket:
 class ListenerTable:
     """The hostnames served by one listener."""
 
-    __slots__ = ("hosts", "key", "label", "plan", "routes")
+    __slots__ = ("hosts", "key", "label", "plan", "routes", "settings")
+
+    settings: Any  # bound, with the rules' counters and backends, by whoever serves the snapshot
 
     def __init__(self, plan: ListenerPlan, tables: Mapping[bytes, PathTable], routes: Mapping[str, _Bucket]) -> None:
         self.plan = plan

@@ -44,7 +44,9 @@ class Backend:
         and what is in flight to them finishes.
         """
         known = {endpoint.address: endpoint for endpoint in self.endpoints}
-        kept = tuple(known.pop(address, None) or Endpoint(*address) for address in dict.fromkeys(addresses))
+        kept = tuple(
+            known.pop(address) if address in known else Endpoint(*address) for address in dict.fromkeys(addresses)
+        )
         for endpoint in known.values():
             endpoint.gone = True
             endpoint.close_idle()

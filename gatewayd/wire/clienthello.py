@@ -12,6 +12,7 @@ from typing import NamedTuple
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
+_HOST_NAME = 0
 _ALPN = 16
 MAX_HELLO = 16384 * 2
 _HOST = re.compile(rb"[0-9A-Za-z._\-]{1,255}")
@@ -36,7 +37,8 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     reader.vector(1)  # session id
     reader.vector(2)  # cipher suites
     reader.vector(1)  # compression methods
-    name, alpn = b"", ()
+    name = b""
+    alpn: tuple[bytes, ...] = ()
     if reader.at < len(message):
         extensions = _Reader(reader.vector(2), 0)
         while extensions.at < len(extensions.data):
@@ -63,7 +65,7 @@ def _handshake_bytes(data: bytes) -> bytes | None:
         if not 0 < size <= 16384:
             raise ValueError("bad record size")
         message += data[at + 5 : at + 5 + size]
-        if message[0] != _CLIENT_HELLO:
+        if message and message[0] != _CLIENT_HELLO:
             raise ValueError("not a ClientHello")
         if len(message) >= 4:
             whole = 4 + int.from_bytes(message[1:4], "big")
@@ -101,7 +103,7 @@ class _Reader:
 def _server_name(body: bytes) -> bytes:
     """RFC 6066 section 3: one name of type host_name."""
     names = _Reader(_Reader(body, 0).vector(2), 0)
-    if names.number(1) != 0:
+    if names.number(1) != _HOST_NAME:
         return b""
     name = names.vector(2).lower().rstrip(b".")
     if _HOST.fullmatch(name) is None:

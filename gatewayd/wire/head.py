@@ -120,12 +120,14 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
     than linear time. Refused: 400, 414, 431, 501, 505.
     """
     if scanned and data.find(b"\r\n\r\n", scanned - 3 if scanned > 3 else 0) < 0:
-        return _wait(data, limits, scanned)
+        _wait(data, limits, scanned)
+        return None
     found = REQUEST_HEAD.match(data)
     if found is None:
         if b"\r\n\r\n" in data:
             raise _diagnose(data, limits)
-        return _wait(data, limits, scanned)
+        _wait(data, limits, scanned)
+        return None
     head = RequestHead()
     head.end = found.end()
     method, target, minor, block = found.groups()
@@ -272,7 +274,8 @@ def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHe
     head.status = int(status)
     head.reason = reason or b""
     pieces = RESPONSE_SPECIALS.split(block)
-    head.specials = specials = {}
+    specials: dict[bytes, bytes] = {}
+    head.specials = specials
     for place in range(1, len(pieces), 3):
         name = pieces[place].lower()
         value = pieces[place + 1].strip(b" \t")

@@ -1,0 +1,76 @@
+"""Access lines: one JSON object for each request or stream. Client bytes are escaped unless the grammar excludes what
+JSON would need escaped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd.observe.access import quoted
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.downstream1 import Downstream1
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.stream import Stream
+
+_NO_RULE = b'"route":"","rule":""'
+
+
+def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
+    """The line of a finished exchange. Times in seconds; `upstream_time` is from the request sent to the head received."""
+    head = exchange.head
+    query = head.query
+    path = head.path
+    if query:
+        path = quoted(path + query)
+    elif len(path) > 2048:
+        path = quoted(path)
+    listener, rule, endpoint = exchange.listener, exchange.rule, exchange.endpoint
+    return (
+        b'{"time":"%b","client":"%b","method":"%b","host":"%b","path":"%b","status":%d,"bytes_in":%d,"bytes_out":%d,'
+        b'"duration":%.6f,"upstream_time":%.6f,%b%b,"backend":"%b","reason":"%b","request_id":"%b"}\n'
+    ) % (
+        moment,
+        exchange.client,
+        head.method,
+        head.host,
+        path,
+        exchange.status,
+        exchange.bytes_in,
+        exchange.bytes_out,
+        now - exchange.began,
+        exchange.answered - exchange.sent if exchange.answered else 0.0,
+        b"" if listener is None else listener.label,
+        _NO_RULE if rule is None else rule.label,
+        b"" if endpoint is None else endpoint.label,
+        exchange.reason,
+        quoted(exchange.request_id),
+    )
+
+
+def refused_line(down: Downstream1, status: int, reason: bytes, moment: bytes) -> bytes:
+    """The line of bytes that were no request: nothing of them is quoted."""
+    return (
+        b'{"time":"%b","client":"%b","method":"","host":"","path":"","status":%d,"bytes_in":0,"bytes_out":0,'
+        b'"duration":0.0,"upstream_time":0.0,"port":"%b",%b,"backend":"","reason":"%b","request_id":""}\n'
+    ) % (moment, down.client, status, down.port.plan.key.encode(), _NO_RULE, reason)
+
+
+def stream_line(stream: Stream, now: float, moment: bytes) -> bytes:
+    """The line of a TCP stream; `upstream_time` is what the connect took."""
+    listener, rule, endpoint = stream.listener, stream.rule, stream.endpoint
+    return (
+        b'{"time":"%b","client":"%b","protocol":"TCP","bytes_in":%d,"bytes_out":%d,"duration":%.6f,'
+        b'"upstream_time":%.6f,%b%b,"backend":"%b","reason":"%b"}\n'
+    ) % (
+        moment,
+        stream.client_address,
+        stream.bytes_in,
+        stream.bytes_out,
+        now - stream.began,
+        stream.connected - stream.began if stream.connected else 0.0,
+        b"" if listener is None else listener.label,
+        _NO_RULE if rule is None else rule.label,
+        b"" if endpoint is None else endpoint.label,
+        stream.reason,
+    )

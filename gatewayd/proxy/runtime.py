@@ -1,0 +1,296 @@
+"""The traffic path of one worker: its ports and connections, what they share, and the swap of a snapshot."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import socket
+import time
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.observe.counters import Report, RuleCounters, RuleReport, WorkerCounters, encode_report
+from gatewayd.proxy.accept import Acceptor
+from gatewayd.proxy.certificates import Contexts
+from gatewayd.proxy.connector import Connector
+from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
+from gatewayd.proxy.port import Port
+from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
+from gatewayd.routing.table import PortTable, compile_port
+from gatewayd.upstream.backend import Backend
+from gatewayd.upstream.resolve import Resolver
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Mapping
+
+    from gatewayd.observe.access import AccessLog
+    from gatewayd.proxy.downstream1 import Downstream1
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.stream import Stream
+
+_READ_BUFFER = 131072
+_DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
+_CLOSE_AT_ONCE = 64
+_GRACE = 1.0  # a connection this young may have its first request on the way
+_DEFAULTS = Settings()
+
+
+class Runtime:
+    """One worker's traffic. `timed` holds whatever has a `deadline` and an `expire(now)`; one sweep looks at all."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, worker: int, access: AccessLog) -> None:
+        self.loop = loop
+        self.worker = worker
+        self.access = access
+        self.counts = WorkerCounters()
+        self.connector = Connector(self)
+        self.snapshot = Snapshot()
+        self.draining = False
+        self.connections: dict[Any, None] = {}
+        self.timed: set[Any] = set()
+        self.read_buffer = memoryview(bytearray(_READ_BUFFER))
+        self.backends: dict[str, Backend] = {}
+        self._contexts = Contexts()
+        self._resolver = Resolver(loop)
+        self._ports: dict[str, tuple[Port, list[Acceptor]]] = {}
+        self._rules: dict[tuple[str, str, str], RuleCounters] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting = True
+        self._swept = monotonic()
+        self._limit = max(16, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _DESCRIPTOR_SHARE))
+        self._request_prefix = secrets.token_hex(8).encode()
+        self._requests = 0
+        self.errors: list[BaseException] = []
+        self._tell_time()
+
+    # -- the snapshot ----------------------------------------------------------------------------------------------
+
+    def apply(self, change: Change, sockets: Mapping[str, list[socket.socket]]) -> None:
+        """Serve the snapshot after `change`. `sockets` are the listening sockets of ports that are new here, by the
+        port's key. ValueError when the change does not fit; nothing has changed then.
+        """
+        snapshot = apply(self.snapshot, change)
+        tables = {
+            key: compile_port(plan, snapshot.routes, self._table(key)) for key, plan in snapshot.ports.items()
+        }
+        self._contexts.update(snapshot.certificates)
+        self._update_backends(snapshot, change)
+        for table in tables.values():
+            self._bind(table, snapshot)
+        self.snapshot = snapshot
+        for key in [key for key in self._ports if key not in tables]:
+            for acceptor in self._ports.pop(key)[1]:
+                acceptor.close()
+        for key, table in tables.items():
+            self._use(key, table, sockets.get(key, []))
+        self._resolver.update(
+            {key: plan.dns for key, plan in snapshot.backends.items() if plan.dns is not None}, self.backends
+        )
+
+    async def settle(self) -> None:
+        """Wait until names of backends are resolved for the first time."""
+        await self._resolver.settle()
+
+    def _table(self, key: str) -> PortTable | None:
+        known = self._ports.get(key)
+        return None if known is None else known[0].table
+
+    def _update_backends(self, snapshot: Snapshot, change: Change) -> None:
+        for key, plan in change.backends.items():
+            backend = self.backends.setdefault(key, Backend(key))
+            if plan.dns is None:
+                backend.update(plan.endpoints)
+        for key in change.dropped.get("backends", ()):
+            gone = self.backends.pop(key, None)
+            if gone is not None:
+                gone.update(())
+
+    def _bind(self, table: PortTable, snapshot: Snapshot) -> None:
+        """Give the rules their counters and backends, the listeners their settings."""
+        for listener in table.listeners.values():
+            listener.settings = snapshot.settings.get(listener.plan.settings, _DEFAULTS)
+            for matches in listener.routes.values():
+                for match in matches:
+                    rule = match.rule
+                    if rule.counters is None:
+                        rule.counters = self.rule_counters(listener.key, rule.route, rule.name)
+                    for share in rule.shares:
+                        if share.key:
+                            share.backend = self.backends.setdefault(share.key, Backend(share.key))
+
+    def _use(self, key: str, table: PortTable, sockets: list[socket.socket]) -> None:
+        if key not in self._ports:
+            self._ports[key] = (Port(self), [])
+        port, acceptors = self._ports[key]
+        listeners = table.plan.listeners
+        settings = self.snapshot.settings.get(listeners[0].settings) if listeners else None
+        port.use(table, settings or _DEFAULTS)
+        acceptors += [Acceptor(port, sock) for sock in sockets]
+        if table.plan.transport == "https":
+            contexts = self._contexts.for_port(table.plan)
+            for acceptor in acceptors:
+                acceptor.contexts = contexts
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def opened(self, connection: Any) -> None:
+        """A connection of a client is there."""
+        self.connections[connection] = None
+        self.timed.add(connection)
+
+    def closed(self, connection: Any) -> None:
+        """It is gone (or became something else)."""
+        self.timed.discard(connection)
+        if self.connections.pop(connection, connection) is None:
+            self.counts.connections_closed += 1
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """One task for a new connection. The set keeps it alive."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def full(self) -> bool:
+        """Whether all descriptors that connections may have are taken; stops accepting then."""
+        if len(self.connections) + len(self._tasks) < self._limit:
+            return False
+        self.pause_accepting()
+        return True
+
+    def pause_accepting(self) -> None:
+        """Out of descriptors: leave connections in the queues, and make room by closing the oldest idle ones."""
+        if self._accepting:
+            self._accepting = False
+            self.counts.connections_refused += 1
+            for _, acceptors in self._ports.values():
+                for acceptor in acceptors:
+                    acceptor.pause()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        room = _CLOSE_AT_ONCE
+        for connection in list(self.connections):
+            if room and connection.idle:
+                connection.transport.close()
+                room -= 1
+
+    def _resume_accepting(self) -> None:
+        if not self._accepting and len(self.connections) + len(self._tasks) < self._limit:
+            self._accepting = True
+            for _, acceptors in self._ports.values():
+                for acceptor in acceptors:
+                    acceptor.resume()
+
+    def failed(self, error: BaseException) -> None:
+        """An exception that should not be: counted, and kept for the log. The stream that met it is closed."""
+        self.counts.exceptions += 1
+        if len(self.errors) < 10:
+            self.errors.append(error)
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """Whatever is due; called four times a second. `now` is the monotonic clock."""
+        for item in list(self.timed):
+            if item.deadline <= now:
+                try:
+                    item.expire(now)
+                except Exception as error:
+                    self.failed(error)
+        backends = list(self.backends.values())
+        for backend in backends:
+            backend.tick(now, now - self._swept)
+        self.connector.tick(now, backends)
+        self._resolver.tick(self.loop.time(), self.backends)
+        self._swept = now
+        if not self.draining:
+            if not self._accepting:
+                self._close_idle()
+            self._resume_accepting()
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        self.date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
+        self.access.set_clock()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Stop accepting (what waits in the queues is taken first), close what is idle, and let the rest finish."""
+        if self.draining:
+            return
+        for _, acceptors in self._ports.values():
+            for acceptor in acceptors:
+                acceptor.drain()
+        self.draining = True
+        now = monotonic()
+        for connection in list(self.connections):
+            if not connection.idle:
+                continue
+            if now - connection.born < _GRACE:
+                connection.deadline = now + _GRACE
+            else:
+                connection.transport.close()
+        for backend in self.backends.values():
+            for endpoint in backend.endpoints:
+                endpoint.close_idle()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in flight."""
+        return not self.connections and not self._tasks
+
+    def abort(self) -> None:
+        """Cut everything."""
+        for connection in list(self.connections):
+            connection.transport.abort()
+        self._resolver.close()
+
+    # -- what is told ----------------------------------------------------------------------------------------------
+
+    def new_request_id(self) -> bytes:
+        """Unique over all workers and restarts; 32 hexadecimal digits."""
+        self._requests += 1
+        return b"%b%016x" % (self._request_prefix, self._requests)
+
+    def rule_counters(self, listener: str, route: str, rule: str) -> RuleCounters:
+        """The counters of one rule on one listener; they survive reloads."""
+        key = (listener, route, rule)
+        found = self._rules.get(key)
+        if found is None:
+            found = self._rules[key] = RuleCounters()
+        return found
+
+    def log_exchange(self, exchange: Exchange, now: float) -> None:
+        """The access line of an exchange."""
+        self.access.write(exchange_line(exchange, now, self.access.moment(now)))
+
+    def log_stream(self, stream: Stream, now: float) -> None:
+        """The access line of a TCP stream."""
+        self.access.write(stream_line(stream, now, self.access.moment(now)))
+
+    def refused(self, down: Downstream1, status: int, reason: str, now: float) -> None:
+        """Count and log what was no request."""
+        self.counts.requests_refused += 1
+        down.port.missed(None).add(status, 0.0, 0, 0)
+        if down.port.settings.access_log:
+            self.access.write(refused_line(down, status, reason.encode(), self.access.moment(now)))
+
+    def report(self) -> bytes:
+        """What was counted, for the supervisor."""
+        self.counts.access_lines_dropped = self.access.dropped
+        rules = [
+            RuleReport(*key, one.classes, one.buckets, one.seconds, one.bytes_in, one.bytes_out)
+            for key, one in self._rules.items()
+        ]
+        return encode_report(
+            Report(
+                worker=self.worker,
+                counts=self.counts.values(),
+                connections=len(self.connections),
+                requests_in_flight=sum(1 for connection in self.connections if connection.exchange is not None),
+                idle_upstreams=sum(len(e.idle) for b in self.backends.values() for e in b.endpoints),
+                rules=rules,
+            )
+        )

@@ -1,0 +1,66 @@
+"""Names of ExternalName backends, resolved in the background and never for a request. The last good answer is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.upstream.backend import Backend
+
+REFRESH = 30.0  # getaddrinfo tells no time to live
+RETRY = 3.0
+
+
+class Resolver:
+    """Keeps the endpoints of backends that are known by name."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._names: dict[str, tuple[str, int]] = {}
+        self._due: dict[str, float] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def update(self, names: Mapping[str, tuple[str, int]], backends: Mapping[str, Backend]) -> None:
+        """Resolve these (backend key -> host, port) from now on."""
+        for key in [key for key, name in self._names.items() if names.get(key) != name]:
+            del self._names[key], self._due[key]
+        for key, name in names.items():
+            if key not in self._names:
+                self._names[key] = name
+                self._due[key] = 0.0
+        self.tick(self._loop.time(), backends)
+
+    def tick(self, now: float, backends: Mapping[str, Backend]) -> None:
+        """Start the look-ups that are due."""
+        for key, due in self._due.items():
+            if due <= now and key not in self._running and key in backends:
+                self._running[key] = self._loop.create_task(self._resolve(key, backends[key]))
+
+    async def settle(self) -> None:
+        """Wait for the look-ups that are under way (a worker is not ready before)."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=2.0)
+
+    async def _resolve(self, key: str, backend: Backend) -> None:
+        host, port = self._names[key]
+        try:
+            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError:
+            delay = RETRY
+        else:
+            delay = REFRESH
+            if self._names.get(key) == (host, port):
+                backend.update([(str(address[0]), port) for *_, address in found])
+        finally:
+            self._running.pop(key, None)
+        if key in self._due:
+            self._due[key] = self._loop.time() + delay
+
+    def close(self) -> None:
+        """Stop."""
+        for task in self._running.values():
+            task.cancel()
