@@ -1,8 +1,9 @@
 """gatewayd beside nginx, HAProxy, Envoy, Traefik and Caddy: one worker each, on one core, the same work.
 
-Read in this order: `site` (what every proxy is told to serve), `peers/` (how each is told), `workloads` (what is sent),
-`driver` (who runs when), `measure` (what is read from the kernel), `report` (how it is shown). `client` and `backend` are
-the small programs at the two ends where wrk and nginx do not fit or are not installed; `micro` times pure functions.
+Read in this order: `site` (what every proxy is told to serve), `peers/` (how each is told), `workloads` (what is
+sent), `driver` (who runs when), `measure` (what is read from the kernel), `report` (how it is shown). `client` and
+`backend` are the small programs at the two ends where wrk and nginx do not fit or are not installed; `micro` times
+pure functions.
 
     core 0: load generator and backend          core 1: the proxy that is measured
 """

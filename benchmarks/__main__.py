@@ -1,9 +1,9 @@
-"""`python -m benchmarks`: runs the comparison. `python -m benchmarks report`: writes RESULTS.md from a run. `micro`: pure functions."""
+"""Compares gatewayd with its peers. `report` writes RESULTS.md from a run; `micro` times pure functions."""
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     commands = made.add_subparsers(dest="command", metavar="report|micro")
     shown = commands.add_parser("report", help="write RESULTS.md from the latest run, or from the given ones")
-    shown.add_argument("files", nargs="*", type=Path, help="results (JSON); later ones replace workloads of earlier ones")
+    shown.add_argument("files", nargs="*", type=Path, help="results; later ones replace workloads of earlier ones")
     shown.add_argument("--output", type=Path, default=report.RESULTS, help="where to write; - is standard output")
     commands.add_parser("micro", help="time the pure functions of wire and routing")
     made.add_argument("--rounds", type=int, default=5, help="how often each proxy has its turn (5)")
@@ -64,9 +64,10 @@ def compare(options: argparse.Namespace) -> int:
     """0 when everything was answered rightly, 1 when not, 2 when a program is missing."""
     peers, workloads, effort, rounds = chosen(options)
     if not options.smoke and (packages := install.missing(peers)):
-        print(f"missing: install with `apt-get install {' '.join(packages)}`, or choose others with --peers", file=sys.stderr)
+        wanted = " ".join(packages)
+        print(f"missing: install with `apt-get install {wanted}`, or choose others with --peers", file=sys.stderr)
         return 2
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     try:
         rows = driver.run(peers, workloads, effort, rounds, access_log=options.access_log, tell=tell)
     except driver.WrongError as problem:

@@ -1,6 +1,6 @@
 """The backend: nginx where it is installed, else (for the smoke run) a small server of our own.
 
-    /files/body   `body` bytes        /upload/...   PUT takes any body        everything else   66 bytes
+/files/body   `body` bytes        /upload/...   PUT takes any body        everything else   66 bytes
 """
 
 from __future__ import annotations

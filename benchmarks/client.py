@@ -45,7 +45,10 @@ def connect(target: Target) -> socket.socket:
 
 
 class Answer:
-    """Reads one answer after the other from a connection. Needs a Content-Length (RFC 9110 8.6: none with 204); keeps no body."""
+    """Reads one answer after the other from a connection; keeps no body.
+
+    Needs a Content-Length, except with 204, which has none (RFC 9110 section 8.6).
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -134,7 +137,7 @@ def upload(target: Target, size: int, connections: int, bodies: int) -> Outcome:
     return Outcome(count=moved / GIB, seconds=seconds, errors=errors)
 
 
-def until(target: Target, seconds: float, threads: int, work: Callable[[], None]) -> Outcome:
+def until(seconds: float, threads: int, work: Callable[[], None]) -> Outcome:
     """Repeats `work` in so many threads until the time is over; latencies are of one repetition."""
     taken: list[float] = []
     lock = threading.Lock()
@@ -162,7 +165,7 @@ def handshakes(target: Target, seconds: float) -> Outcome:
         if get(target, "/api/")[0] != 200:
             raise ValueError("wrong answer")
 
-    return until(target, seconds, 4, work)
+    return until(seconds, 4, work)
 
 
 def requests(target: Target, seconds: float) -> Outcome:
@@ -177,4 +180,4 @@ def requests(target: Target, seconds: float) -> Outcome:
         if local.answer.read()[0] != 200:
             raise ValueError("wrong answer")
 
-    return until(target, seconds, 8, work)
+    return until(seconds, 8, work)

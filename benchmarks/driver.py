@@ -1,7 +1,8 @@
-"""Who runs when: for each size of site all proxies are started, checked, and then given each workload in turn, for some rounds.
+"""Who runs when.
 
-One after the other and again, so that whatever else the machine does meets all of them alike. A proxy that waits for
-its turn uses no CPU to speak of.
+For each size of site all proxies are started and checked, and then given each workload in turn, for some rounds: one
+after the other and again, so that whatever else the machine does meets all of them alike. A proxy that waits for its
+turn uses no CPU to speak of.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from benchmarks import backend, client
 from benchmarks.measure import Reading, Running, cores, pin
 from benchmarks.outcome import Outcome, Target
 from benchmarks.peers.peer import Peer
-from benchmarks.site import GREETING, LOOPBACK, Ports, Site, free_ports, write_certificate
+from benchmarks.site import GREETING, Ports, Site, free_ports, write_certificate
 from benchmarks.workloads import Effort, Workload
 
 START_TIMEOUT = 120.0
+CORES = cores()  # of the driver, and of the proxies; read before the driver is pinned and sees only one
 Row = dict[str, str | float | int]
 
 
@@ -50,7 +53,7 @@ def shared_memory() -> str | None:
 @contextmanager
 def started(peers: Sequence[Peer], routes: int, effort: Effort, *, access_log: bool) -> Iterator[list[Proxy]]:
     """The backend on the driver's core and every proxy on the other, all of them answering."""
-    here, there = cores_of_run()
+    here, there = CORES
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewayd-bench-", dir=shared_memory())))
         port, *others = free_ports(1 + 3 * len(peers))
@@ -68,16 +71,8 @@ def started(peers: Sequence[Peer], routes: int, effort: Effort, *, access_log: b
             running = Running(peer.name, peer.launch(site, ports, places[peer.name]), there, places[peer.name])
             stack.callback(running.stop)
             proxies.append(proxy := Proxy(peer, running, ports))
-            wait_for(running, lambda proxy=proxy: check(proxy, site))  # type: ignore[misc]
+            wait_for(running, partial(check, proxy, site))
         yield proxies
-
-
-_CORES = cores()
-
-
-def cores_of_run() -> tuple[int, int]:
-    """As at the start: once the driver is pinned, it could not see the other core any more."""
-    return _CORES
 
 
 def wait_for(running: Running, ready: Callable[[], None]) -> None:
@@ -108,7 +103,7 @@ def check(proxy: Proxy, site: Site) -> None:
         target = proxy.target(layer)
         for host in {site.hosts[0], site.hosts[-1]}:
             expect(target, "/api/1?x=1", name, host)
-            expect(target, "/unknown", name, host, 404 if proxy.peer.name != "haproxy" else 503)
+            expect(target, "/unknown", name, host, proxy.peer.unrouted)
     if "tcp" in layers:
         expect(proxy.target("tcp"), "/api/", name)
 
@@ -153,7 +148,7 @@ def run(
     tell: Callable[[Row], None],
 ) -> list[Row]:
     """All rounds of all workloads; `tell` hears of each run when it is done."""
-    pin(cores_of_run()[0])
+    pin(CORES[0])
     rows: list[Row] = []
     for routes, group in groupby(sorted(workloads, key=lambda workload: workload.routes), lambda each: each.routes):
         wanted = list(group)

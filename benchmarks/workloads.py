@@ -76,17 +76,29 @@ def stream(target: Target, effort: Effort) -> Outcome:
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
-    for workload in (
+    for workload in (  # name, title, layer, unit, send, routes
         Workload("head", "HTTP/1.1, wrk's own head", "http", REQUEST, requests("plain")),
-        Workload("browser", "HTTP/1.1, 12 browser fields, all unique, 500 routes", "http", REQUEST, requests("browser"), 500),
+        Workload(
+            "browser", "HTTP/1.1, 12 browser fields, all unique, 500 routes", "http", REQUEST, requests("browser"), 500
+        ),
         Workload("tls", "HTTP/1.1 over TLS 1.3, wrk's own head", "https", REQUEST, requests("plain")),
         Workload("handshake", "TLS 1.3, a full handshake for each request", "https", HANDSHAKE, handshakes),
         Workload("download", "HTTP/1.1, answers of 100 MiB, 4 connections", "http", VOLUME, download),
         Workload("upload", "HTTP/1.1, requests of 100 MiB, 4 connections", "http", VOLUME, upload),
         Workload("tcp", "TCP, request and response", "tcp", REQUEST, requests("plain")),
         Workload("stream", "TCP, bulk, 1 connection", "tcp", VOLUME, stream),
-        Workload("lookup-5", "HTTP/1.1, 12 browser fields, 5 routes", "http", REQUEST, requests("browser"), 5, alone=True),
-        Workload("lookup-5000", "HTTP/1.1, 12 browser fields, 5,000 routes", "http", REQUEST, requests("browser"), 5000, alone=True),
+        Workload(
+            "lookup-5", "HTTP/1.1, 12 browser fields, 5 routes", "http", REQUEST, requests("browser"), 5, alone=True
+        ),
+        Workload(
+            "lookup-5000",
+            "HTTP/1.1, 12 browser fields, 5,000 routes",
+            "http",
+            REQUEST,
+            requests("browser"),
+            5000,
+            alone=True,
+        ),
     )
 }
 SMOKE = ("head", "browser", "tls", "handshake", "download", "upload", "tcp", "stream")

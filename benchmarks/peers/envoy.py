@@ -1,4 +1,4 @@
-"""Envoy: static configuration, `--concurrency 1`, one cluster, one virtual host for each host; an edge proxy's settings."""
+"""Envoy: a static configuration with the settings of an edge proxy, `--concurrency 1`, a virtual host for each host."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def virtual_host(host: str) -> dict[str, Any]:
         "name": host,
         "domains": [host],
         "routes": [
-            {"match": {"path_separated_prefix": path}, "route": {"cluster": "backend", "timeout": "0s"}} for path in PATHS
+            {"match": {"path_separated_prefix": path}, "route": {"cluster": "backend", "timeout": "0s"}}
+            for path in PATHS
         ],
     }
 
@@ -64,7 +65,10 @@ def web(site: Site, folder: Path) -> dict[str, Any]:
 
 
 def tls(site: Site) -> dict[str, Any]:
-    pair = {"certificate_chain": {"filename": str(site.certificate)}, "private_key": {"filename": str(site.private_key)}}
+    pair = {
+        "certificate_chain": {"filename": str(site.certificate)},
+        "private_key": {"filename": str(site.private_key)},
+    }
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {

@@ -80,4 +80,4 @@ def version() -> str:
     return run([program, "-v"], capture_output=True, text=True, check=True).stdout.split()[2] if program else ""
 
 
-PEER = Peer("haproxy", "haproxy", "debian:haproxy", version, launch)
+PEER = Peer("haproxy", "haproxy", "debian:haproxy", version, launch, unrouted=503)

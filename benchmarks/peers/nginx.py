@@ -112,7 +112,9 @@ def launch(site: Site, ports: Ports, folder: Path) -> Launch:
 
 def version() -> str:
     program = find("nginx")
-    return run([program, "-v"], capture_output=True, text=True, check=True).stderr.split("/")[-1].strip() if program else ""
+    if not program:
+        return ""
+    return run([program, "-v"], capture_output=True, text=True, check=True).stderr.split("/")[-1].strip()
 
 
 PEER = Peer(

@@ -32,11 +32,13 @@ class Peer:
     version: Callable[[], str]
     launch: Callable[[Site, Ports, Path], Launch]
     layers: frozenset[str] = frozenset({"http", "https", "tcp"})
+    unrouted: int = 404  # its status for what no route takes
 
 
 def find(program: str) -> str | None:
-    """The program's path. Debian keeps servers in sbin, which is not on everybody's PATH; PyPI's are in our own environment."""
-    places = (str(ENVIRONMENT / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin")
+    """The program's path. PyPI's are in our own environment; Debian's sbin is not on everybody's PATH."""
+    own = (str(ENVIRONMENT / "bin"), str(Path(sys.executable).parent))
+    places = (*own, os.environ.get("PATH", ""), "/usr/sbin", "/sbin")
     return shutil.which(program, path=os.pathsep.join(places))
 
 

@@ -48,9 +48,7 @@ def dynamic(site: Site) -> dict[str, Any]:
         },
         "tls": {
             "stores": {
-                "default": {
-                    "defaultCertificate": {"certFile": str(site.certificate), "keyFile": str(site.private_key)}
-                }
+                "default": {"defaultCertificate": {"certFile": str(site.certificate), "keyFile": str(site.private_key)}}
             }
         },
     }
