@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from gatewayd.api.meta import ObjectMeta
 from gatewayd.api.names import Group, Kind, ObjectName, OptionValue, SectionName
@@ -26,7 +26,7 @@ class BackendTLSPolicySpec(Record, frozen=True, kw_only=True, gc=False):
 
     target_refs: Annotated[tuple[PolicyTargetReference, ...], Meta(min_length=1, max_length=16)]
     validation: BackendTLSValidation
-    options: Annotated[dict[str, OptionValue], Meta(max_length=16)] = {}
+    options: Annotated[dict[str, OptionValue], Meta(max_length=16)] = field(default_factory=dict)
 
 
 class BackendTLSPolicy(Record, frozen=True, kw_only=True, gc=False):

@@ -83,7 +83,7 @@ class ServiceSpec(CoreRecord, frozen=True, kw_only=True, gc=False):
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
     ports: Annotated[tuple[ServicePort, ...], Meta(extra={"keys": ("port", "protocol")})] = ()
-    selector: dict[str, str] = {}
+    selector: dict[str, str] = field(default_factory=dict)
     cluster_ip: str | None = field(name="clusterIP", default=None)
     external_name: PreciseHostname | None = None
     publish_not_ready_addresses: bool = False
@@ -145,8 +145,8 @@ class Secret(CoreRecord, frozen=True, kw_only=True, gc=False):
     kind: str = "Secret"
     metadata: ObjectMeta
     type: str = "Opaque"
-    data: dict[DataKey, bytes] = {}
-    string_data: dict[DataKey, str] = {}
+    data: dict[DataKey, bytes] = field(default_factory=dict)
+    string_data: dict[DataKey, str] = field(default_factory=dict)
     immutable: bool | None = None
 
 
@@ -156,8 +156,8 @@ class ConfigMap(CoreRecord, frozen=True, kw_only=True, gc=False):
     api_version: str = "v1"
     kind: str = "ConfigMap"
     metadata: ObjectMeta
-    data: dict[DataKey, str] = {}
-    binary_data: dict[DataKey, bytes] = {}
+    data: dict[DataKey, str] = field(default_factory=dict)
+    binary_data: dict[DataKey, bytes] = field(default_factory=dict)
     immutable: bool | None = None
 
 

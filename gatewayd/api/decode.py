@@ -138,7 +138,7 @@ def _kind(value: dict[str, Any], findings: Findings) -> tuple[type[Record], str,
 
 
 def _unknown_kind(group: str, version: str, kind: str) -> Finding:
-    """An error in our own groups; elsewhere a warning, since clusters are full of kinds that a gateway need not know."""
+    """An error in our own groups; elsewhere a warning: clusters are full of other kinds."""
     api_version = f"{group}/{version}" if group else version
     if group in OUR_GROUPS:
         hint = guess(kind, [name for space, name in KINDS if space == group])
@@ -176,6 +176,15 @@ def _object(document: Document, group: str, version: str, resource: Any) -> Obje
         resource=resource,
         document=document,
     )
+
+
+def key_of(document: Document) -> str | None:
+    """The key that the object of a document would have, though it may be invalid; None where nothing names it."""
+    kind, metadata = document.value.get("kind"), document.value.get("metadata")
+    if not isinstance(kind, str) or not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        return None
+    namespace = "" if kind in CLUSTER_SCOPED else metadata.get("namespace") or "default"
+    return f"{kind}/{namespace}/{metadata['name']}"
 
 
 def _title(value: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from gatewayd.api.problem import Path, Problem, dotted
 from gatewayd.api.scalars import plain
 
 try:
-    from yaml.cyaml import CParser
+    from yaml._yaml import CParser
 except ImportError as error:  # pragma: no cover - depends on how PyYAML was built
     raise ImportError(
         "PyYAML was built without libyaml, which gatewayd needs to read YAML fast; install a PyYAML wheel from PyPI"
@@ -78,7 +78,7 @@ def _within(step: str | int, children: list[Lines]) -> bool:
     return isinstance(step, int) and 0 <= step < len(children)
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A document that is YAML, but not for us."""
 
     def __init__(self, line: int, message: str, hint: str = "", field: str = "") -> None:
@@ -86,13 +86,14 @@ class _Refused(Exception):
         self.line, self.message, self.hint, self.field = line, message, hint, field
 
 
-class _Composer(CParser):  # type: ignore[misc]
+class _Composer(CParser):
     """libyaml's parser with a resolver that only tells plain scalars from quoted ones."""
 
     def __init__(self, text: bytes) -> None:
         CParser.__init__(self, text)
 
-    def resolve(self, kind: type, value: str | None, implicit: tuple[bool, bool]) -> str:
+    def resolve(self, kind: type, value: str | None, implicit: tuple[bool, bool]) -> str:  # noqa: ARG002
+        """The tag of a node that has none of its own."""
         if kind is not yaml.ScalarNode:
             return COLLECTION
         return PLAIN if implicit[0] else TEXT
@@ -146,7 +147,7 @@ def parse(piece: Piece, file: str) -> tuple[list[Document], list[Problem]]:
     documents: list[Document] = []
     try:
         documents.extend(_documents(piece, file))
-    except _Refused as refusal:
+    except _RefusedError as refusal:
         return documents, [_problem(file, refusal.line, refusal.message, refusal.hint, refusal.field)]
     except yaml.YAMLError as error:
         return documents, [_syntax(error, piece, file)]
@@ -158,17 +159,17 @@ def parse(piece: Piece, file: str) -> tuple[list[Document], list[Problem]]:
 def _documents(piece: Piece, file: str) -> Iterator[Document]:
     if len(piece.text) > MAX_DOCUMENT_BYTES:
         hint = f"at most {MAX_DOCUMENT_BYTES} bytes are read, as in a cluster"
-        raise _Refused(piece.line, f"the document is {len(piece.text)} bytes long", hint)
+        raise _RefusedError(piece.line, f"the document is {len(piece.text)} bytes long", hint)
     if _suspicious(piece.text):
         _measure(piece)
-    composer = _Composer(piece.text)
+    composer: Any = _Composer(piece.text)
     while composer.check_node():
         node = composer.get_node()
         line = piece.line + node.start_mark.line
         if not isinstance(node, yaml.MappingNode):
             if isinstance(node, yaml.ScalarNode) and node.tag == PLAIN and plain(node.value) is None:
                 continue
-            raise _Refused(line, "a document must be one object", "begin it with `apiVersion:` and `kind:`")
+            raise _RefusedError(line, "a document must be one object", "begin it with `apiVersion:` and `kind:`")
         line = piece.line + node.value[0][0].start_mark.line if node.value else line
         value, lines = _build(node, line, piece.line, ())
         yield Document(file, line, value, lines)
@@ -177,7 +178,7 @@ def _documents(piece: Piece, file: str) -> Iterator[Document]:
 def _build(node: Any, line: int, base: int, path: Path) -> tuple[Any, Lines]:
     """The value of a node, and its lines; `line` is where it counts as written: at its key."""
     if node.tag not in TAGS:
-        raise _Refused(line, f"the tag {node.tag} is not allowed", "remove it", dotted(path))
+        raise _RefusedError(line, f"the tag {node.tag} is not allowed", "remove it", dotted(path))
     if isinstance(node, yaml.ScalarNode):
         return (plain(node.value) if node.tag == PLAIN else node.value), line
     if isinstance(node, yaml.MappingNode):
@@ -197,12 +198,12 @@ def _mapping(node: Any, line: int, base: int, path: Path) -> tuple[dict[str, Any
         place = base + key.start_mark.line
         name = key.value
         if not isinstance(name, str):
-            raise _Refused(place, "a key must be text, not a list or mapping", "", dotted(path))
+            raise _RefusedError(place, "a key must be text, not a list or mapping", "", dotted(path))
         if name == "<<" and key.tag == PLAIN:
-            raise _Refused(place, "merge keys are not allowed", "write the fields out", dotted(path))
+            raise _RefusedError(place, "merge keys are not allowed", "write the fields out", dotted(path))
         if name in values:
             hint = f"it stands already in line {_line(lines[name])}; remove one of them"
-            raise _Refused(place, f"the key `{name}` is there twice", hint, dotted((*path, name)))
+            raise _RefusedError(place, f"the key `{name}` is there twice", hint, dotted((*path, name)))
         values[name], lines[name] = _build(item, place, base, (*path, name))
     return values, (line, lines)
 
@@ -214,7 +215,7 @@ def _line(lines: Lines) -> int:
 def _suspicious(text: bytes) -> bool:
     """Whether the text might hold an alias or nest too deep; cheap, and wrong only in the safe direction.
 
-    Nested blocks need growing indentation, so a text without a line indented by 24 is at most 26 deep plus its brackets.
+    Nested blocks need growing indentation, so without a line indented by 24 there are at most 26 levels and the brackets.
     """
     brackets = text.count(b"[") + text.count(b"{")
     deep = brackets > FREE_BRACKETS or DEEP_LINE.search(text) is not None
@@ -223,15 +224,17 @@ def _suspicious(text: bytes) -> bool:
 
 def _measure(piece: Piece) -> None:
     """Walk the events, which needs no recursion: libyaml's composer overflows the stack on deep nesting."""
-    parser, depth = _Composer(piece.text), 0
+    parser: Any = _Composer(piece.text)
+    depth = 0
     while parser.check_event():
         event = parser.get_event()
         line = piece.line + event.start_mark.line
         if isinstance(event, yaml.AliasEvent):
-            raise _Refused(line, f"the alias *{event.anchor} is not allowed", "write the value out, or quote the text")
+            hint = "write the value out, or quote the text"
+            raise _RefusedError(line, f"the alias *{event.anchor} is not allowed", hint)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise _Refused(line, f"nested deeper than {MAX_DEPTH} levels")
+            raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _unreadable(text: bytes, file: str) -> Problem | None:
@@ -254,7 +257,8 @@ SYNTAX_HINTS = (
     ("mapping values are not allowed", "indent the line like its neighbours, and quote a text that contains `: `"),
     ("while scanning an alias", "quote a text that begins with `*`, for example `'*.example.com'`"),
     ("while scanning an anchor", "quote a text that begins with `&`"),
-    ("cannot start any token", "indent with blanks instead of tabs, and quote a text that begins with `@`, `` ` `` or `%`"),
+    ("cannot start any token", "indent with blanks, not tabs; quote a text that begins with `@`, `%` or a backtick"),
+    ("tab character", "indent with blanks instead of tabs"),
     ("did not find expected key", "check the indentation, and that every quote is closed"),
     ("did not find expected '-' indicator", "check the indentation of the list"),
     ("could not find expected ':'", "write `name: value`, and check that every quote is closed"),

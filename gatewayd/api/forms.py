@@ -1,4 +1,7 @@
-"""How scalars are read where the schema asks for a type. Each reader returns the value or raises ValueError(message, hint)."""
+"""How scalars are read where the schema asks for a type.
+
+Each reader returns the value, or raises ValueError(message, hint).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def written(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """Text. `no` and `on` without quotes are text here; a number or `true` without quotes is an error, as in a cluster."""
+    """Text. `no` and `on` without quotes are text here; 1 or `true` without quotes is an error, as in a cluster."""
     if type(value) is str:
         return value
     if isinstance(value, Word):
@@ -37,7 +40,7 @@ def text(value: Any) -> str:
         return value.text
     if isinstance(value, bool | int):
         shown = str(value).lower() if isinstance(value, bool) else str(value)
-        raise ValueError(f"must be text, not {written(value)}", f'quote it: "{shown}"')
+        raise ValueError(f"must be text, not {written(value)}", f'quote it: "{shown}"')  # noqa: TRY004
     hint = "remove the field or give it a value" if value is None else ""
     raise ValueError(f"must be text, not {written(value)}", hint)
 

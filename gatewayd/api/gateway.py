@@ -36,8 +36,8 @@ class GatewayAddress(Record, frozen=True, kw_only=True, gc=False):
 class GatewayInfrastructure(Record, frozen=True, kw_only=True, gc=False):
     """What generated resources carry, and implementation-specific parameters."""
 
-    labels: Annotated[dict[Key, LabelValue], Meta(max_length=8)] = {}
-    annotations: Annotated[dict[Key, OptionValue], Meta(max_length=16)] = {}
+    labels: Annotated[dict[Key, LabelValue], Meta(max_length=8)] = field(default_factory=dict)
+    annotations: Annotated[dict[Key, OptionValue], Meta(max_length=16)] = field(default_factory=dict)
     parameters_ref: LocalObjectReference | None = None
 
 

@@ -49,7 +49,7 @@ class ListenerTLS(Record, frozen=True, kw_only=True, gc=False):
 
     mode: Literal["Terminate", "Passthrough"] = "Terminate"
     certificate_refs: Annotated[tuple[SecretObjectReference, ...], Meta(max_length=64)] = ()
-    options: Annotated[dict[str, OptionValue], Meta(max_length=16)] = {}
+    options: Annotated[dict[str, OptionValue], Meta(max_length=16)] = field(default_factory=dict)
 
 
 class Listener(Record, frozen=True, kw_only=True, gc=False):

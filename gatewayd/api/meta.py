@@ -40,8 +40,8 @@ class ObjectMeta(Record, frozen=True, kw_only=True, gc=False):
 
     name: Name
     namespace: Namespace | None = None
-    labels: dict[Key, LabelValue] = {}
-    annotations: dict[Key, str] = {}
+    labels: dict[Key, LabelValue] = field(default_factory=dict)
+    annotations: dict[Key, str] = field(default_factory=dict)
     generation: int = 1
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None

@@ -13,10 +13,10 @@ from msgspec import Meta
 
 LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
-TOKEN = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"
+FIELD_NAME = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"
 QUALIFIED_NAME = r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]"
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
-# The CRD writes ^[!-~]+([\t ]?[!-~]+)*$, which takes exponential time in a backtracking engine; this is the same language.
+# The CRD writes ^[!-~]+([\t ]?[!-~]+)*$, which takes exponential time in `re`; this is the same language.
 FIELD_VALUE = r"^[!-~]+([\t ][!-~]+)*$"
 DURATION = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 PATH_CHARACTERS = r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
@@ -94,7 +94,7 @@ HeaderName = Annotated[
     Meta(
         min_length=1,
         max_length=256,
-        pattern=TOKEN,
+        pattern=FIELD_NAME,
         extra={"says": "be a field name of HTTP (RFC 9110)", "hint": "for example `x-request-id`"},
     ),
 ]

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+
 class Problem(msgspec.Struct, frozen=True):
     """One finding. `object` is "HTTPRoute shop/cart" or "", `field` a path such as "spec.rules[0].name" or "".
 
@@ -34,9 +35,7 @@ def dotted(path: Path) -> str:
     """A field path as Kubernetes writes it: `spec.rules[0].matches`, keys that are no plain names in brackets."""
     text = ""
     for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif not step.isidentifier():
+        if isinstance(step, int) or not step.isidentifier():
             text += f"[{step}]"
         else:
             text += f".{step}" if text else step

@@ -38,6 +38,7 @@ def whole(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no quantity")
     number, fraction, suffix = found.group(1), found.group(2) or "", found.group(3) or ""
+    value: int
     value, rest = divmod(int(number + fraction) * FACTOR[suffix], 10 ** len(fraction))
     if rest:
         raise ValueError(f"{text!r} is no whole number")

@@ -12,8 +12,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False
 
     Absent optional fields are None or the default of the CRD; absent lists are () unless absence means something else
     than an empty list. `ignored` names the fields that exist in Kubernetes and mean nothing to a gateway: they are
-    neither kept nor reported. `lenient` accepts every unknown field in silence. `nullable`: a field that is null counts as
-    absent, as in the built-in kinds; CRDs refuse null where the field has no default.
+    neither kept nor reported. `lenient` accepts every unknown field in silence. `nullable`: a field that is null counts
+    as absent, as in the built-in kinds; CRDs refuse null where the field has no default.
     """
 
     ignored: ClassVar[frozenset[str]] = frozenset()

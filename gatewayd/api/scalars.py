@@ -1,13 +1,14 @@
 """Plain (unquoted) scalars, read by the rules of JSON.
 
-YAML 1.1 makes 83 of `0123`, 45045 of `12:30:45` and True of `on`. Here only what JSON knows is converted; everything else
-is text. Whether a text may stand for a bool, or a number for a text, is decided where the schema is known
-(`api.shape`), so two subclasses remember what was written.
+YAML 1.1 makes 83 of `0123`, 45045 of `12:30:45` and True of `on`. Here only what JSON knows is converted; all else is
+text. Whether a text may stand for a bool, or a number for a text, is decided where the schema is known (`api.forms`), so
+two subclasses remember what was written.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Self
 
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII)
@@ -24,7 +25,7 @@ class Number(float):
 
     text: str
 
-    def __new__(cls, text: str) -> Number:
+    def __new__(cls, text: str) -> Self:
         """ValueError when `text` is no number."""
         number = super().__new__(cls, text)
         number.text = text
@@ -47,7 +48,7 @@ def plain(text: str) -> Scalar:
         return text
     if text in NULLS:
         return None
-    if text == "true" or text == "false":
+    if text in {"true", "false"}:
         return text == "true"
     if first in "-0123456789":
         return _number(text)

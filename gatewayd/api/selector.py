@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from msgspec import field
+
 from gatewayd.api.meta import Key
 from gatewayd.api.names import LabelValue
 from gatewayd.api.record import Record
@@ -30,7 +32,7 @@ class LabelSelectorRequirement(Record, frozen=True, kw_only=True, gc=False):
 class LabelSelector(Record, frozen=True, kw_only=True, gc=False):
     """metav1.LabelSelector: all parts must hold; an empty one matches everything."""
 
-    match_labels: dict[Key, LabelValue] = {}
+    match_labels: dict[Key, LabelValue] = field(default_factory=dict)
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:

@@ -1,10 +1,10 @@
 """From plain values to records: types, defaults, limits, patterns, enumerations, unique keys, and then the rules.
 
-Every problem is collected, none stops the walk. A value that breaks a limit keeps its type and takes part in the rules; a
-value of the wrong type is POISON, and the rules that would read it are not asked.
+Every problem is collected, none stops the walk. A value that breaks a limit keeps its type and takes part in the rules;
+a value of the wrong type is POISON, and the rules that would read it are not asked.
 
-A shape is a function of (value, path, findings) that returns the typed value or POISON. Shapes are compiled once for each
-record from its annotations, so that what the record declares is what is checked.
+A shape is a function of (value, path, findings) that returns the typed value or POISON. Shapes are compiled once for
+each record from its annotations, so that what the record declares is what is checked.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from gatewayd.api.problem import Path
 from gatewayd.api.record import Record
 from gatewayd.api.rules.rule import Rule
 from gatewayd.api.rules.table import rules_of
+
+FIELDS_BELOW = "write `name: value` lines below it"
 
 
 class _Poison:
@@ -66,7 +68,7 @@ class _Fields:
 
     def __call__(self, value: Any, path: Path, findings: Findings) -> Any:
         if type(value) is not dict:
-            findings.append(Finding(path, f"must be a mapping, not {written(value)}", "write `name: value` lines below it"))
+            findings.append(Finding(path, f"must be a mapping, not {written(value)}", FIELDS_BELOW))
             return POISON
         parts, poisoned = self._read(value, path, findings)
         for field, name in self.required.items():
@@ -108,8 +110,8 @@ class _Fields:
 
 
 def _pruned(record: type[Record], field: msgspec.structs.FieldInfo) -> bool:
-    """Whether null counts as absent: where the field has a default, as the API server prunes it (structural schemas)."""
-    return record.nullable or not (field.required or field.default in (None, (), {}))
+    """Whether null counts as absent: where the field has a default, as the API server prunes it."""
+    return record.nullable or field.default not in (msgspec.NODEFAULT, None, ())
 
 
 def guess(word: str, known: Iterable[str]) -> str:
@@ -141,13 +143,13 @@ def _compile(kind: Any, version: str, meta: msgspec.Meta | None = None) -> Shape
 
 # In RE2 `$` is the end of the text; in Python it also matches before a last line break.
 DOLLAR = re.compile(r"\$(?=\Z|[|)])")
-READERS = {str: text, int: integer, bool: boolean, bytes: decoded}
+READERS: dict[type, Callable[[Any], Any]] = {str: text, int: integer, bool: boolean, bytes: decoded}
 
 
 def _scalar(kind: type, meta: msgspec.Meta) -> Shape:
     """`extra["form"]` replaces the reader of the type; it returns the value, or raises ValueError(message, hint)."""
     extra = meta.extra or {}
-    read = FORMS.get(extra.get("form", ""), READERS[kind])
+    read = FORMS.get(extra.get("form", "")) or READERS[kind]
     check = _limits(meta)
 
     def shape(value: Any, path: Path, findings: Findings) -> Any:
@@ -252,7 +254,7 @@ def _table(key: Shape, item: Shape, meta: msgspec.Meta) -> Shape:
 
     def shape(value: Any, path: Path, findings: Findings) -> Any:
         if type(value) is not dict:
-            findings.append(Finding(path, f"must be a mapping, not {written(value)}", "write `name: value` lines below it"))
+            findings.append(Finding(path, f"must be a mapping, not {written(value)}", FIELDS_BELOW))
             return POISON
         if most is not None and len(value) > most:
             findings.append(Finding(path, f"must not have more than {most} entries, it has {len(value)}"))

@@ -15,7 +15,7 @@ LATER = {"v1": routes.V1_ONLY, "v1alpha3": routes.V1_ONLY}
 def rules_of(record: type[Record], version: str) -> tuple[Rule, ...]:
     """The rules of a record and of the records it extends, in a version of the API.
 
-    `controllerName` of GatewayClass and XMesh is immutable in a cluster; in files a change stands for deleting and creating.
+    That `controllerName` is immutable is no rule here: in files a change stands for deleting and creating.
     """
     tables = (*TABLES, LATER.get(version, {}))
     parents = [parent for parent in reversed(record.__mro__) if issubclass(parent, Record)]

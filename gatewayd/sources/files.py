@@ -1,0 +1,173 @@
+"""Objects from files and directories, read again only where something changed.
+
+A file that cannot be parsed keeps its last good objects; so does an object that became invalid, and a file that is
+unreadable for now. What was taken out of a file that can be parsed is gone, and so is what stood in a removed file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from gatewayd.api.decode import once_a_kind
+from gatewayd.api.documents import MAX_FILE_BYTES
+from gatewayd.api.objects import Object, Objects
+from gatewayd.api.problem import Problem
+from gatewayd.sources.file import File
+from gatewayd.sources.scan import Scan, Signature, scan, signature
+
+# A file system stamps times with the tick of the kernel: two writes within one leave the same signature.
+TICK_NS = 50_000_000
+# For how long an empty file counts as one that an editor has truncated and is about to write.
+TRUNCATED_NS = 500_000_000
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """The objects in force. `changed`: they or the problems differ from the last load.
+
+    `unsettled`: a file was caught while it was being written; its last good objects are in force, load again soon.
+    """
+
+    objects: Objects
+    problems: list[Problem]
+    changed: bool
+    unsettled: bool = False
+
+
+class FileSource:
+    """The objects below some paths. Not safe for use by several threads at once."""
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        """Nothing is read before the first `load`."""
+        self.paths = [os.path.normpath(os.fspath(path)) for path in paths]
+        self._files: dict[str, File] = {}
+        self._by_absolute_path: dict[str, str] = {}
+        self._walked = Scan()
+        self._objects = Objects()
+        self._problems: list[Problem] | None = None
+        self._writing: set[str] = set()
+
+    def load(self, changed: Iterable[str | os.PathLike[str]] | None = None) -> Loaded:
+        """Read what changed and return everything. Never raises for what it finds in files.
+
+        `changed` are the only paths that may have changed, if the caller knows (a watcher does); anything among them
+        that is no file read before leads to a full walk.
+        """
+        known = None if changed is None else self._known(changed)
+        touched = self._walk() if known is None else self._look(known | self._writing)
+        return self._result(touched)
+
+    def _known(self, changed: Iterable[str | os.PathLike[str]]) -> set[str] | None:
+        """The given paths as paths of known files; None when one of them is something else."""
+        paths = {self._by_absolute_path.get(os.path.abspath(path)) for path in changed}
+        return None if None in paths else {path for path in paths if path is not None}
+
+    def _walk(self) -> bool:
+        """Compare all files with their signatures."""
+        walked = scan(self.paths)
+        touched = walked.problems != self._walked.problems
+        self._walked = walked
+        files: dict[str, File] = {}
+        for path, found in walked.found.items():
+            files[path] = self._files.get(path) or File(path)
+            touched |= self._refresh(files[path], found, again=False)
+        for path, file in self._files.items():
+            if path not in files and any(path == lost or path.startswith(lost + os.sep) for lost in walked.lost):
+                files[path] = file
+        touched |= list(files) != list(self._files)
+        self._files = files
+        self._by_absolute_path = {os.path.abspath(path): path for path in files}
+        self._writing &= set(files)
+        return touched
+
+    def _look(self, paths: set[str]) -> bool:
+        """Read these files again, whatever their signatures say; one that is gone is dropped."""
+        touched = False
+        for path in sorted(paths):
+            try:
+                found = signature(path)
+            except OSError:
+                if not os.path.lexists(path):
+                    touched |= self._drop(path)
+                    continue
+                found = None
+            touched |= self._refresh(self._files[path], found, again=True)
+        return touched
+
+    def _drop(self, path: str) -> bool:
+        del self._files[path]
+        self._by_absolute_path.pop(os.path.abspath(path), None)
+        self._walked.found.pop(path, None)
+        self._writing.discard(path)
+        return True
+
+    def _refresh(self, file: File, found: Signature | None, *, again: bool) -> bool:
+        """Read `file` if its signature changed; True when something about it is different now."""
+        if found is not None and found == file.signature and file.settled and not again:
+            return False
+        before = file.objects, file.kept, file.problems, file.failed
+        self._read(file, found)
+        return (file.objects, file.kept, file.problems, file.failed) != before
+
+    def _read(self, file: File, found: Signature | None) -> None:
+        self._writing.discard(file.path)
+        now = time.time_ns()
+        try:
+            if found is None:
+                found = signature(file.path)
+            with open(file.path, "rb") as stream:
+                text = stream.read(MAX_FILE_BYTES + 1)
+            after = signature(file.path)
+        except OSError as error:
+            file.signature = None
+            file.fail(_unreadable(file.path, error))
+            return
+        truncated = not text and bool(file.objects) and now - after[0] < TRUNCATED_NS
+        if after != found or truncated:
+            self._writing.add(file.path)
+            file.signature = None
+            if file.parts or file.kept or truncated:
+                return
+        else:
+            file.signature, file.settled = found, now - found[0] > TICK_NS
+        file.read(text, self._earlier)
+
+    def _earlier(self, key: str) -> Object | None:
+        kind, namespace, name = key.split("/", 2)
+        return self._objects.get(kind, namespace, name)
+
+    def _result(self, touched: bool) -> Loaded:
+        if not touched and self._problems is not None:
+            return Loaded(self._objects, self._problems, changed=False, unsettled=bool(self._writing))
+        objects = Objects(self._in_force())
+        found = [*self._walked.problems, *(each for file in self._files.values() for each in file.report())]
+        problems = once_a_kind([*found, *objects.problems])
+        changed = problems != self._problems or objects.all() != self._objects.all()
+        self._objects = objects if changed else self._objects
+        self._problems = problems
+        return Loaded(self._objects, problems, changed, unsettled=bool(self._writing))
+
+    def _in_force(self) -> list[Object]:
+        """The objects of all files; one that was kept gives way to a valid one of the same key in another file."""
+        keeping = [file for file in self._files.values() if file.kept]
+        if keeping:
+            fresh = {item.key for file in self._files.values() for item in file.objects}
+            for file in keeping:
+                file.kept = {key: item for key, item in file.kept.items() if key not in fresh}
+        return [item for file in self._files.values() for item in (*file.objects, *file.kept.values())]
+
+
+def _unreadable(path: str, error: OSError) -> Problem:
+    dangling = isinstance(error, FileNotFoundError) and os.path.islink(path)
+    message = "the link leads nowhere" if dangling else f"cannot be read: {error.strerror}"
+    return Problem(
+        file=path,
+        line=0,
+        object="",
+        field="",
+        message=message,
+        hint="objects that were read from it earlier stay in force",
+    )

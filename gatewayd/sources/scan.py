@@ -1,0 +1,111 @@
+"""Which files are there: a recursive walk over the given paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from stat import S_ISDIR
+
+import msgspec
+
+from gatewayd.api.problem import Problem
+
+SUFFIXES = (".yaml", ".yml", ".json")
+Signature = tuple[int, int, int, int, int]
+
+
+class Scan(msgspec.Struct):
+    """`found` maps each file to its signature, in reading order; None marks one that is there but cannot be read.
+
+    `lost` holds directories (and given paths) that could not be looked into: what was read below them earlier stays.
+    """
+
+    found: dict[str, Signature | None] = msgspec.field(default_factory=dict)
+    lost: list[str] = msgspec.field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
+
+
+def signature(path: str) -> Signature:
+    """What changes when a file is written or replaced, following symbolic links; OSError when it is not there."""
+    status = os.stat(path)
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
+
+
+def scan(paths: list[str]) -> Scan:
+    """Every YAML and JSON file below `paths`, each once, in the order of the paths and then of the names.
+
+    Names that begin with a dot are left out: they are editors' files, and the insides of a mounted ConfigMap
+    (`..data` and `..2024_...`), whose visible names are links into them.
+    """
+    result = Scan()
+    seen: set[tuple[int, int]] = set()
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            _lose(result, path, error)
+            continue
+        if S_ISDIR(status.st_mode):
+            _walk(path, seen, result)
+        else:
+            _take(path, seen, result)
+    return result
+
+
+def _walk(directory: str, seen: set[tuple[int, int]], result: Scan) -> None:
+    try:
+        status = os.stat(directory)
+        if _again((status.st_dev, status.st_ino), seen):
+            return
+        with os.scandir(directory) as entries:
+            children = sorted(_visible(entries), key=lambda each: each.name)
+    except OSError as error:
+        _lose(result, directory, error)
+        return
+    for child in children:
+        if _is_directory(child):
+            _walk(child.path, seen, result)
+        elif child.name.endswith(SUFFIXES):
+            _take(child.path, seen, result)
+
+
+def _visible(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    return (each for each in entries if not each.name.startswith("."))
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _take(path: str, seen: set[tuple[int, int]], result: Scan) -> None:
+    try:
+        found = signature(path)
+    except OSError:
+        result.found[path] = None
+        return
+    if not _again(found[-1:-3:-1], seen):
+        result.found[path] = found
+
+
+def _again(identity: tuple[int, ...], seen: set[tuple[int, int]]) -> bool:
+    """Whether this file or directory was reached before, by another name or in a circle of links."""
+    device, inode = identity
+    if (device, inode) in seen:
+        return True
+    seen.add((device, inode))
+    return False
+
+
+def _lose(result: Scan, path: str, error: OSError) -> None:
+    result.lost.append(path)
+    message = f"cannot be read: {error.strerror}"
+    result.problems.append(Problem(file=path, line=0, object="", field="", message=message, hint=_hint(error)))
+
+
+def _hint(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "check the path"
+    return "check its permissions" if isinstance(error, PermissionError) else ""
