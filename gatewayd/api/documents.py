@@ -215,7 +215,7 @@ def _line(lines: Lines) -> int:
 def _suspicious(text: bytes) -> bool:
     """Whether the text might hold an alias or nest too deep; cheap, and wrong only in the safe direction.
 
-    Nested blocks need growing indentation, so without a line indented by 24 there are at most 26 levels and the brackets.
+    Nested blocks need growing indentation, so no line indented by 24 means at most 26 levels and the brackets.
     """
     brackets = text.count(b"[") + text.count(b"{")
     deep = brackets > FREE_BRACKETS or DEEP_LINE.search(text) is not None

@@ -1,8 +1,8 @@
 """Plain (unquoted) scalars, read by the rules of JSON.
 
 YAML 1.1 makes 83 of `0123`, 45045 of `12:30:45` and True of `on`. Here only what JSON knows is converted; all else is
-text. Whether a text may stand for a bool, or a number for a text, is decided where the schema is known (`api.forms`), so
-two subclasses remember what was written.
+text. Whether a text may stand for a bool, or a number for a text, is decided where the schema is known (`api.forms`),
+so two subclasses remember what was written.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class SubjectAltName(Record, frozen=True, kw_only=True, gc=False):
 
 
 class BackendTLSValidation(Record, frozen=True, kw_only=True, gc=False):
-    """Exactly one source of trust is set. `hostname` is the SNI, and the name to check unless alternatives are given."""
+    """Exactly one source of trust is set. `hostname` is the SNI, and the name to check if no others are given."""
 
     ca_certificate_refs: Annotated[tuple[LocalObjectReference, ...], Meta(max_length=8)] = ()
     well_known_ca_certificates: WellKnown | None = field(name="wellKnownCACertificates", default=None)

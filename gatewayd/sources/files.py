@@ -4,6 +4,8 @@ A file that cannot be parsed keeps its last good objects; so does an object that
 unreadable for now. What was taken out of a file that can be parsed is gone, and so is what stood in a removed file.
 """
 
+# ruff: noqa: PTH
+# Thousands of files are looked at in each walk, and pathlib costs several times as much as os.path.
 from __future__ import annotations
 
 import os
@@ -123,6 +125,9 @@ class FileSource:
             after = signature(file.path)
         except OSError as error:
             file.signature = None
+            if not os.path.lexists(file.path):
+                self._writing.add(file.path)
+                return
             file.fail(_unreadable(file.path, error))
             return
         truncated = not text and bool(file.objects) and now - after[0] < TRUNCATED_NS

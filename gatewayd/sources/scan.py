@@ -1,5 +1,7 @@
 """Which files are there: a recursive walk over the given paths."""
 
+# ruff: noqa: PTH
+# Thousands of files are looked at in each walk, and pathlib costs several times as much as os.path.
 from __future__ import annotations
 
 import os
@@ -84,7 +86,8 @@ def _take(path: str, seen: set[tuple[int, int]], result: Scan) -> None:
     try:
         found = signature(path)
     except OSError:
-        result.found[path] = None
+        if os.path.lexists(path):
+            result.found[path] = None
         return
     if not _again(found[-1:-3:-1], seen):
         result.found[path] = found
