@@ -28,7 +28,7 @@ class ListenerView(msgspec.Struct, frozen=True):
 
 
 class GatewayView(msgspec.Struct, frozen=True):
-    """The listeners of one Gateway as routes see them; equal views attach the same routes. `controller` signs status."""
+    """The listeners of one Gateway as routes see them; equal views attach the same routes. `controller` signs it."""
 
     namespace: str
     name: str

@@ -11,7 +11,7 @@ pieces that read the changed object, and one pass over the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from operator import attrgetter
+from itertools import chain
 from typing import NamedTuple
 
 from gatewayd.api.objects import Object, Objects
@@ -19,23 +19,24 @@ from gatewayd.api.problem import Problem
 from gatewayd.plan import classes, unserved
 from gatewayd.plan.addresses import AddressBook, Placement
 from gatewayd.plan.attach import GatewayView
-from gatewayd.plan.backends import Backend
 from gatewayd.plan.cache import Cache
 from gatewayd.plan.certificates import Store
 from gatewayd.plan.classes import Class
 from gatewayd.plan.conditions import Status, Verdict
-from gatewayd.plan.endpoints import Located, locate
+from gatewayd.plan.endpoints import locate
 from gatewayd.plan.gateways import GatewayDraft, Outcome, compile_gateway
 from gatewayd.plan.lifetimes import expired
 from gatewayd.plan.options import Options
 from gatewayd.plan.parts import age
+from gatewayd.plan.places import Places
 from gatewayd.plan.problems import report
 from gatewayd.plan.protocols import ROUTE_KINDS
 from gatewayd.plan.reads import Reads, World
 from gatewayd.plan.routes import VIEW, VIEWS, Routed, RouteDraft
-from gatewayd.plan.snapshots import Assembly, Attached, backends_of, gather
+from gatewayd.plan.served import Served
+from gatewayd.plan.snapshots import Assembly
 from gatewayd.plan.sockets import Claim, Sockets
-from gatewayd.routing.snapshot import Snapshot
+from gatewayd.routing.snapshot import BackendPlan, Snapshot
 
 __all__ = ["Options", "Planner", "Result"]
 
@@ -52,48 +53,51 @@ class Planner:
     """Plans again and again; what did not change is the same instance as in the plan before."""
 
     def __init__(self) -> None:
-        self._reset(None)
+        self._begin(None)
 
-    def _reset(self, controller_name: str | None) -> None:
+    def _begin(self, controller_name: str | None) -> None:
+        """Forget everything: another controller name serves other classes."""
         self._controller_name = controller_name
         self._world = World()
         self._store = Store()
         self._book = AddressBook()
-        self._gateways: Cache[Object, GatewayDraft | Problem | None] = Cache()
-        self._routes: Cache[Object, Routed] = Cache()
-        self._backends: Cache[Backend, Located] = Cache()
+        self._gateways = Cache(self._compile_gateway)
+        self._routes = Cache(self._compile_route)
+        self._backends = Cache(locate)
         self._views: dict[str, GatewayView] = {}
+        self._places = Places()
+        self._served = Served()
+        self._route_statuses: dict[str, Status] = {}
+        self._route_problems: dict[str, tuple[Problem, ...]] = {}
         self._snapshot = Snapshot()
 
     def plan(self, objects: Objects, options: Options) -> Result:
         """The plan of `objects`. Deterministic: the order of files decides nothing."""
         if options.controller_name != self._controller_name:
-            self._reset(options.controller_name)
+            self._begin(options.controller_name)
         changed = self._world.update(objects)
         drafts, problems = self._plan_gateways(objects, changed)
-        changed |= self._see(drafts)
-        routes = self._plan_routes(objects, changed)
-        attached = gather(routes)
         outcomes, clashes = self._place(drafts, options)
-        served = _served(outcomes, routes)
-        located = self._backends.update(backends_of(served.values()), changed, self._world, _locate)
-        plans = {key: route.plan for key, route in served.items() if route.plan is not None}
-        self._snapshot = Assembly(self._snapshot, options.port_map).build(
-            options.generation, outcomes, attached, plans, [one.plan for one in located]
-        )
+        self._plan_routes(objects, changed | self._see(drafts), outcomes)
+        backends = self._plan_backends(changed)
         problems += clashes
-        problems += _problems(objects, options, self._classes(objects), drafts, routes, located)
+        problems += self._tell(objects, options, drafts)
         self._store.keep(objects.of("Secret"))
-        statuses = self._statuses(objects, outcomes, routes, attached)
-        return Result(self._snapshot, statuses, sorted(problems, key=_place_of))
+        self._snapshot = Assembly(self._snapshot, options.port_map).build(
+            options.generation, outcomes, self._places, self._served.routes, backends
+        )
+        return Result(self._snapshot, self._statuses(objects, outcomes), sorted(problems, key=_place_of))
+
+    def _compile_gateway(self, item: Object, reads: Reads) -> GatewayDraft | Problem | None:
+        return compile_gateway(item, self._controller_name, reads, self._store)
+
+    def _compile_route(self, item: Object, reads: Reads) -> Routed:
+        return RouteDraft(item, self._views, reads).compile()
 
     def _plan_gateways(self, objects: Objects, changed: set[str]) -> tuple[list[GatewayDraft], list[Problem]]:
         """The Gateways that are served, oldest first; problems of the others."""
-
-        def make(item: Object, reads: Reads) -> GatewayDraft | Problem | None:
-            return compile_gateway(item, self._controller_name, reads, self._store)
-
-        found = self._gateways.update(objects.of("Gateway"), changed, self._world, make)
+        self._gateways.update(objects.of("Gateway"), changed, self._world)
+        found = self._gateways.values()
         drafts = [one for one in found if isinstance(one, GatewayDraft)]
         return sorted(drafts, key=lambda one: age(one.item)), [one for one in found if isinstance(one, Problem)]
 
@@ -103,15 +107,6 @@ class Planner:
         self._views = new
         differing = {key for key, view in new.items() if old.get(key) != view} | (old.keys() - new.keys())
         return {f"{VIEW}/{key}" for key in differing} | ({VIEWS} if old.keys() != new.keys() else set())
-
-    def _plan_routes(self, objects: Objects, changed: set[str]) -> list[Routed]:
-        """All routes of all kinds, oldest first."""
-
-        def make(item: Object, reads: Reads) -> Routed:
-            return RouteDraft(item, self._views, reads).compile()
-
-        items = [item for kind in ROUTE_KINDS for item in objects.of(kind)]
-        return sorted(self._routes.update(items, changed, self._world, make), key=attrgetter("order"))
 
     def _place(self, drafts: list[GatewayDraft], options: Options) -> tuple[list[Outcome], list[Problem]]:
         """Addresses and sockets for all Gateways; the older Gateway wins."""
@@ -127,27 +122,60 @@ class Planner:
             problems += [report(draft.item, paths[name], verdict.message) for name, verdict in clashes.items()]
         return outcomes, problems
 
+    def _plan_routes(self, objects: Objects, changed: set[str], outcomes: Iterable[Outcome]) -> None:
+        """Compile what changed among all routes of all kinds, and take it in everywhere."""
+        items = chain.from_iterable(objects.of(kind) for kind in ROUTE_KINDS)
+        changes = self._routes.update(items, changed, self._world)
+        self._places.update(changes)
+        self._served.update(_listeners(outcomes), changes, self._routes.values)
+        for old, _ in changes:
+            if old is not None:
+                self._route_statuses.pop(old.item.key, None)
+                self._route_problems.pop(old.item.key, None)
+        for _, new in changes:
+            if new is not None and new.status["parents"]:
+                self._route_statuses[new.item.key] = new.status
+            if new is not None and new.problems:
+                self._route_problems[new.item.key] = new.problems
+
+    def _plan_backends(self, changed: set[str]) -> dict[str, BackendPlan]:
+        """The backends in use, by key."""
+        backends = dict(self._snapshot.backends)
+        changes = self._backends.update(self._served.backends, changed, self._world)
+        for old, new in changes:
+            if old is not None and new is None:
+                del backends[old.plan.key]
+            elif new is not None and backends.get(new.plan.key) != new.plan:
+                backends[new.plan.key] = new.plan
+        return backends
+
     def _classes(self, objects: Objects) -> list[Class]:
         """The classes that are served."""
         found = [classes.judge(item, self._controller_name, Reads(self._world)) for item in objects.of("GatewayClass")]
         return [one for one in found if one is not None]
 
-    def _statuses(
-        self, objects: Objects, outcomes: list[Outcome], routes: list[Routed], attached: Attached
-    ) -> dict[str, Status]:
+    def _statuses(self, objects: Objects, outcomes: Iterable[Outcome]) -> dict[str, Status]:
         statuses = {one.item.key: classes.status(one) for one in self._classes(objects)}
         for outcome in outcomes:
-            draft = outcome.draft
-            counts = {one.spec.name: attached.counts.get((draft.key, one.spec.name), 0) for one in draft.listeners}
-            statuses[draft.item.key] = outcome.status(counts)
-        statuses |= {route.item.key: route.status for route in routes if route.status["parents"]}
+            key, listeners = outcome.draft.key, outcome.draft.listeners
+            counts = {one.spec.name: self._places.count((key, one.spec.name)) for one in listeners}
+            statuses[outcome.draft.item.key] = outcome.status(counts)
+        statuses |= self._route_statuses
         if any(objects.of(kind) for kind in unserved.KINDS):
-            statuses |= unserved.statuses(objects, self._views, _users(routes))
+            statuses |= unserved.statuses(objects, self._views, _users(self._routes.values()))
         return statuses
 
-
-def _locate(backend: Backend, reads: Reads) -> Located:
-    return locate(backend, reads)
+    def _tell(self, objects: Objects, options: Options, drafts: list[GatewayDraft]) -> list[Problem]:
+        """All problems but those of single Gateways that clash or are not served."""
+        found = unserved.problems(objects)
+        sources = [
+            *(classes.problems(one) for one in self._classes(objects)),
+            *(draft.problems for draft in drafts),
+            *self._route_problems.values(),
+            *(located.problems for located in self._backends.values() if located.problems),
+        ]
+        found += chain.from_iterable(sources)
+        return found + _expired(drafts, options.now) if options.now is not None else found
 
 
 def _place_of(problem: Problem) -> tuple[str, int, str, str, str]:
@@ -172,19 +200,14 @@ def _claim(
     return clashes
 
 
-def _served(outcomes: Iterable[Outcome], routes: Iterable[Routed]) -> dict[str, Routed]:
-    """The routes that stand on a listener that is served, by key."""
-    listeners = {
+def _listeners(outcomes: Iterable[Outcome]) -> frozenset[tuple[str, str]]:
+    """The listeners that are served."""
+    return frozenset(
         (outcome.draft.key, one.spec.name)
         for outcome in outcomes
         for one in outcome.draft.listeners
         if outcome.listener_programmed(one) is None
-    }
-    return {
-        route.plan.key: route
-        for route in routes
-        if route.plan is not None and any((one.gateway, one.listener) in listeners for one in route.attachments)
-    }
+    )
 
 
 def _users(routes: Iterable[Routed]) -> dict[tuple[str, str, str], set[str]]:
@@ -194,28 +217,6 @@ def _users(routes: Iterable[Routed]) -> dict[tuple[str, str, str], set[str]]:
         for service in route.services:
             users.setdefault(service, set()).update(route.gateways)
     return users
-
-
-def _problems(
-    objects: Objects,
-    options: Options,
-    found_classes: Iterable[Class],
-    drafts: Iterable[GatewayDraft],
-    routes: Iterable[Routed],
-    located: Iterable[Located],
-) -> list[Problem]:
-    found = unserved.problems(objects)
-    for one_class in found_classes:
-        found += classes.problems(one_class)
-    for draft in drafts:
-        found += draft.problems
-    if options.now is not None:
-        found += _expired(drafts, options.now)
-    for route in routes:
-        found += route.problems
-    for one in located:
-        found += one.problems
-    return found
 
 
 def _expired(drafts: Iterable[GatewayDraft], now: float) -> list[Problem]:

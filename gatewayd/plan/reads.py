@@ -64,20 +64,22 @@ class Index:
         """Take in the objects of now; the keys of the groups that changed."""
         if same(self.members, members):
             return set()
-        old, gathered = self.groups, dict[str, list[Object]]()
-        for item in members:
-            for name in _GROUPS[self.kind](item):
-                gathered.setdefault(key_of(self.kind, item.namespace, name), []).append(item)
+        before, after = set(self.members), set(members)
+        gathered: dict[str, set[Object]] = {}
+        for item in before ^ after:
+            for key in self._keys(item):
+                group = gathered.setdefault(key, set(self.groups.get(key, ())))
+                (group.add if item in after else group.discard)(item)
+        for key, found in gathered.items():
+            # In order of name, whatever the order of files.
+            self.groups[key] = tuple(sorted(found, key=lambda item: item.name))
+            if not found:
+                del self.groups[key]
         self.members = members
-        self.groups = {key: self._group(key, found) for key, found in gathered.items()}
-        changed = {key for key, group in self.groups.items() if old.get(key) is not group}
-        return changed | (old.keys() - self.groups.keys())
+        return set(gathered)
 
-    def _group(self, key: str, found: list[Object]) -> Group:
-        """In order of name, whatever the order of files; the old tuple when nothing in it changed."""
-        group = tuple(sorted(found, key=lambda item: item.name))
-        old = self.groups.get(key, ())
-        return old if same(old, group) else group
+    def _keys(self, item: Object) -> Iterable[str]:
+        return (key_of(self.kind, item.namespace, name) for name in _GROUPS[self.kind](item))
 
 
 class World:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from gatewayd.plan.backends import Backend
 from gatewayd.plan.gateways import Outcome
 from gatewayd.plan.listeners import ListenerDraft
-from gatewayd.plan.routes import Routed
+from gatewayd.plan.places import Places
 from gatewayd.plan.settings import DEFAULT
 from gatewayd.plan.sockets import socket_key
 from gatewayd.routing.snapshot import (
@@ -21,33 +20,7 @@ from gatewayd.routing.snapshot import (
     Snapshot,
 )
 
-Hosts = dict[bytes, tuple[str, ...]]
 T = TypeVar("T")
-
-
-class Attached(NamedTuple):
-    """Routes by listener. Both maps have (gateway, listener) as keys."""
-
-    hosts: dict[tuple[str, str], Hosts]
-    counts: dict[tuple[str, str], int]
-
-
-def gather(routes: Iterable[Routed]) -> Attached:
-    """Routes by listener and hostname, in the order of `routes`."""
-    lists: dict[tuple[str, str], dict[str, list[str]]] = {}
-    counts: dict[tuple[str, str], int] = {}
-    for route in routes:
-        if route.plan is None:
-            continue
-        key = route.plan.key
-        for one in route.attachments:
-            place = (one.gateway, one.listener)
-            counts[place] = counts.get(place, 0) + 1
-            hosts = lists.setdefault(place, {})
-            for host in one.hosts:
-                hosts.setdefault(host, []).append(key)
-    frozen = {place: {host.encode(): tuple(keys) for host, keys in hosts.items()} for place, hosts in lists.items()}
-    return Attached(frozen, counts)
 
 
 class Assembly:
@@ -62,9 +35,9 @@ class Assembly:
         self,
         generation: int,
         outcomes: Iterable[Outcome],
-        attached: Attached,
-        routes: Mapping[str, RoutePlan],
-        backends: Iterable[BackendPlan],
+        places: Places,
+        routes: dict[str, RoutePlan],
+        backends: dict[str, BackendPlan],
     ) -> Snapshot:
         """The snapshot of `generation`."""
         before = self._before
@@ -76,7 +49,7 @@ class Assembly:
             for listener in outcome.draft.listeners:
                 if outcome.listener_programmed(listener) is not None or listener.protocol is None:
                     continue
-                plan = self._listener(outcome, listener, attached)
+                plan = self._listener(outcome, listener, places)
                 certificates |= {one.key: one for one in listener.certificates}
                 settings[outcome.draft.settings_key] = outcome.draft.settings
                 port = self._port_map.get(listener.spec.port, listener.spec.port)
@@ -98,13 +71,13 @@ class Assembly:
         return Snapshot(
             generation=generation,
             ports=ports,
-            routes=dict(routes),
-            backends={plan.key: plan for plan in backends},
+            routes=routes,
+            backends=backends,
             certificates=certificates,
             settings={key: reuse(before.settings.get(key), value) for key, value in settings.items()},
         )
 
-    def _listener(self, outcome: Outcome, listener: ListenerDraft, attached: Attached) -> ListenerPlan:
+    def _listener(self, outcome: Outcome, listener: ListenerDraft, places: Places) -> ListenerPlan:
         draft = outcome.draft
         key = f"{draft.key}/{listener.spec.name}"
         plan = ListenerPlan(
@@ -113,7 +86,7 @@ class Assembly:
             name=listener.spec.name,
             protocol=listener.spec.protocol,
             hostname=listener.hostname.encode(),
-            hosts=attached.hosts.get((draft.key, listener.spec.name), {}),
+            hosts=places.hosts((draft.key, listener.spec.name)),
             certificates=tuple(dict.fromkeys(one.key for one in listener.certificates)),
             settings=draft.settings_key,
             source=draft.item.source(listener.path),
@@ -124,8 +97,3 @@ class Assembly:
 def reuse(old: T | None, new: T) -> T:
     """The old record where it says the same."""
     return old if old is not None and old == new else new
-
-
-def backends_of(routes: Iterable[Routed]) -> list[Backend]:
-    """Every backend in use, once."""
-    return list(dict.fromkeys(backend for route in routes for backend in route.backends))
