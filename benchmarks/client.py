@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from benchmarks.outcome import GIB, Outcome, Target
 from benchmarks.site import LOOPBACK
@@ -137,19 +137,19 @@ def upload(target: Target, size: int, connections: int, bodies: int) -> Outcome:
     return Outcome(count=moved / GIB, seconds=seconds, errors=errors)
 
 
-def until(seconds: float, threads: int, work: Callable[[], None]) -> Outcome:
-    """Repeats `work` in so many threads until the time is over; latencies are of one repetition."""
+def until(seconds: float, threads: int, prepare: Callable[[ExitStack], Callable[[], None]]) -> Outcome:
+    """Each thread prepares its work and repeats it until the time is over. Latencies are those of one repetition."""
     taken: list[float] = []
-    lock = threading.Lock()
     end = time.perf_counter() + seconds
 
     def repeat(_: int) -> int:
         mine: list[float] = []
-        while (before := time.perf_counter()) < end:
-            work()
-            mine.append(time.perf_counter() - before)
-        with lock:
-            taken.extend(mine)
+        with ExitStack() as stack:
+            work = prepare(stack)
+            while (before := time.perf_counter()) < end:
+                work()
+                mine.append(time.perf_counter() - before)
+        taken.extend(mine)
         return len(mine)
 
     done, elapsed, errors = together(threads, repeat)
@@ -165,19 +165,22 @@ def handshakes(target: Target, seconds: float) -> Outcome:
         if get(target, "/api/")[0] != 200:
             raise ValueError("wrong answer")
 
-    return until(seconds, 4, work)
+    return until(seconds, 4, lambda _: work)
 
 
 def requests(target: Target, seconds: float) -> Outcome:
     """Requests on connections that stay open, for machines without wrk."""
     numbers = itertools.count()
-    local = threading.local()
 
-    def work() -> None:
-        if not hasattr(local, "answer"):
-            local.answer = Answer(connect(target))
-        local.answer.connection.sendall(BROWSER.format(number=next(numbers)).encode())
-        if local.answer.read()[0] != 200:
-            raise ValueError("wrong answer")
+    def prepare(stack: ExitStack) -> Callable[[], None]:
+        connection = stack.enter_context(connect(target))
+        answer = Answer(connection)
 
-    return until(seconds, 8, work)
+        def work() -> None:
+            connection.sendall(BROWSER.format(number=next(numbers)).encode())
+            if answer.read()[0] != 200:
+                raise ValueError("wrong answer")
+
+        return work
+
+    return until(seconds, 8, prepare)

@@ -16,12 +16,12 @@ MIB = 1 << 20
 Summary = dict[str, dict[str, float]]
 
 METHOD = """\
-Each proxy has one worker, pinned to one core; load generator and backend (nginx) share the other. Connections are kept
-open on both sides, all proxies have the same routes and add the same X-Forwarded fields, access logs are {logs}. CPU
-time is read from the kernel for all threads of the processes that serve. Every figure is the median of {rounds} rounds in
-which the proxies take turns. The last column is gatewayd's CPU time divided by the peer's: below 1, gatewayd needs
-less. Where the other core is the bottleneck, requests a second say little; CPU time for a request says how many a core could
-carry. `growth` is the peak resident memory of the run less what was resident before it.
+Each proxy has one worker, pinned to one core; load generator and backend (nginx) share the other. Connections are
+kept open on both sides, all proxies have the same routes and add the same X-Forwarded fields, access logs are {logs}.
+CPU time is read from the kernel for all threads of the processes that serve. Every figure is the median of {rounds}
+rounds in which the proxies take turns. The last column is gatewayd's CPU time divided by the peer's: below 1,
+gatewayd needs less. Where the other core is the bottleneck, requests a second say little; CPU time for a request says
+how many a core could carry. `growth` is the peak resident memory of the run less what was resident before it.
 """
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import random
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +57,14 @@ class Ports:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now. All are held at once, so they differ."""
-    sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
-    ports: list[int] = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
+    """Ports that nobody uses now, below the range from which the kernel takes ports for outgoing connections."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(10240, 32000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            found.add(port)
+    return list(found)
 
 
 def write_certificate(site: Site) -> None:

