@@ -53,5 +53,9 @@ def _print(planned: Planned, faults: int) -> None:
     for problem in planned.problems:
         print(problem if severity(problem) == "error" else f"{problem} (warning)")
     files = len({item.file for item in planned.objects.all()})
-    verdict = "no problems" if not faults else f"{faults} problem{'s' if faults != 1 else ''}"
-    print(f"{len(planned.objects)} objects in {files} files: {verdict}", file=sys.stderr)
+    found = f"{_counted(len(planned.objects), 'object')} in {_counted(files, 'file')}"
+    print(f"{found}: {_counted(faults, 'problem') if faults else 'no problems'}", file=sys.stderr)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -75,7 +75,7 @@ def start_backend(stack: ExitStack, name: str, port: int) -> None:
     stack.enter_context(process)
     stack.callback(process.terminate)
     if process.stdout is None or not process.stdout.readline():
-        raise FailedError(f"the demo's backend {name} needs port {port}, which is taken")
+        raise FailedError(f"the demo needs port {port} for its backend {name}")
 
 
 def _short(folder: Path) -> str:

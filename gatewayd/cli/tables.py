@@ -35,10 +35,13 @@ def print_status(shown: dict[str, Any]) -> None:
     for item in shown["items"]:
         for row in rows(item):
             table.add_row(row.title, row.part, *(_cell(row, kind) for kind in SHOWN), detail(row))
-    console.print(table)
-    for problem in shown.get("problems", ()):
-        where = f"{problem['file']}:{problem['line']}: {problem['object']}: {problem['field']}: {problem['message']}"
-        console.print(Text(where, style="yellow" if problem["severity"] == "warning" else "red"))
+    with console.capture() as drawn:
+        console.print(table)
+        for problem in shown.get("problems", ()):
+            style = "yellow" if problem["severity"] == "warning" else "red"
+            console.print(Text(_sentence(problem), style=style), soft_wrap=True)
+    for line in drawn.get().splitlines():
+        print(line.rstrip())
 
 
 def rows(item: dict[str, Any]) -> Iterator[Row]:
@@ -70,6 +73,11 @@ def detail(row: Row) -> Text:
         return Text(row.note)
     said = dict.fromkeys(f"{found['reason']}: {found['message']}" for found in wrong)  # each once, in their order
     return Text("\n".join(said), style="red")
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    place = f"{problem['file']}:{problem['line']}" if problem["line"] else problem["file"]
+    return ": ".join(filter(None, (place, problem["object"], problem["field"], problem["message"])))
 
 
 def _cell(row: Row, kind: str) -> Text:
