@@ -98,9 +98,7 @@ class _Once(Collector):
 
 
 def _facts(facts: Facts) -> Iterator[Metric]:
-    yield InfoMetricFamily(
-        "gatewayd_build", "The program.", value={"version": facts.version, "python": facts.python}
-    )
+    yield InfoMetricFamily("gatewayd_build", "The program.", value={"version": facts.version, "python": facts.python})
     for name, text in GAUGES.items():
         yield GaugeMetricFamily(f"gatewayd_{name}", text, value=getattr(facts, name))
     for name, text in COUNTERS.items():
@@ -145,6 +143,9 @@ def _rules(totals: Totals) -> Iterator[Metric]:
     received = CounterMetricFamily("gatewayd_request_bytes", "Bytes of request bodies.", labels=LABELS)
     sent = CounterMetricFamily("gatewayd_response_bytes", "Bytes of response bodies.", labels=LABELS)
     for place, rule in sorted(totals.rules.items()):
+        if not any(rule.classes):
+            requests.add_metric([*place, "2xx"], 0)  # it exists; 20 series of zeros would say no more
+            continue
         for hundreds, count in enumerate(rule.classes):
             if count:
                 requests.add_metric([*place, f"{hundreds}xx" if hundreds else "none"], count)

@@ -36,9 +36,7 @@ def documents(supervisor: Supervisor) -> dict[str, Callable[[], Awaitable[Answer
     }
 
 
-def _bind(
-    make: Callable[[Supervisor], Awaitable[Answer]], supervisor: Supervisor
-) -> Callable[[], Awaitable[Answer]]:
+def _bind(make: Callable[[Supervisor], Awaitable[Answer]], supervisor: Supervisor) -> Callable[[], Awaitable[Answer]]:
     return lambda: make(supervisor)
 
 
@@ -59,6 +57,7 @@ async def metrics(supervisor: Supervisor) -> Answer:
     await fleet.ask(FRESH)
     fleet.totals.prune(supervisor.snapshot.routes)
     totals = fleet.totals.with_living(fleet.reports())
+    totals.prune(supervisor.snapshot.routes)
     body = await asyncio.to_thread(render, facts(supervisor), totals)
     return Answer(body, content_type=CONTENT_TYPE)
 

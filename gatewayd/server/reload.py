@@ -31,12 +31,16 @@ class Loaded(Protocol):
     def changed(self) -> bool:
         """Whether anything differs from the load before."""
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether a file was caught while it was being written: load again soon."""
+
 
 class Source(Protocol):
     """Where objects come from: `sources.files.FileSource`."""
 
-    def load(self) -> Loaded:
-        """Read what changed since the last call."""
+    def load(self, changed: Iterable[str] | None = None) -> Loaded:
+        """Read what changed since the last call; only `changed` can have, if that is known."""
 
 
 class Planned(Protocol):
@@ -60,6 +64,18 @@ Plan = Callable[[Objects, int], Planned]
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What to look at: the paths that changed, None for all of them; `forced` plans even when nothing changed."""
+
+    paths: frozenset[str] | None = None
+    forced: bool = False
+
+    def __or__(self, other: Wish) -> Wish:
+        paths = None if self.paths is None or other.paths is None else self.paths | other.paths
+        return Wish(paths, self.forced or other.forced)
+
+
+@dataclass(frozen=True)
 class Reading:
     """One state of the files, planned."""
 
@@ -70,15 +86,19 @@ class Reading:
     seconds: float
 
 
-def read(source: Source, plan: Plan, generation: int, force: bool) -> Reading | None:
-    """Load and plan; None when nothing changed and `force` is not set. Runs in a thread, beside the event loop."""
+def read(source: Source, plan: Plan, generation: int, wish: Wish) -> tuple[Reading | None, bool]:
+    """Load and plan: (what came of it, None when nothing changed; whether to load again soon).
+
+    Runs in a thread, beside the event loop.
+    """
     began = time.perf_counter()
-    loaded = source.load()
-    if not (loaded.changed or force):
-        return None
+    loaded = source.load(wish.paths)
+    if not (loaded.changed or wish.forced):
+        return None, loaded.unsettled
     planned = plan(loaded.objects, generation)
     problems = (*loaded.problems, *planned.problems)
-    return Reading(loaded.objects, planned.snapshot, planned.statuses, problems, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return Reading(loaded.objects, planned.snapshot, planned.statuses, problems, seconds), loaded.unsettled
 
 
 def servable(snapshot: Snapshot, unbound: Iterable[Unbound], generation: int) -> Snapshot:

@@ -22,17 +22,33 @@ from gatewayd.server.limits import account, raise_open_files
 from gatewayd.server.listening import Sockets, Unbound, usable
 from gatewayd.server.options import RunOptions
 from gatewayd.server.process import EMPTY, Launch
-from gatewayd.server.reload import Plan, Planned, ProblemLog, Reading, Source, is_empty, problems_of, read, servable
+from gatewayd.server.reload import (
+    Plan,
+    Planned,
+    ProblemLog,
+    Reading,
+    Source,
+    Wish,
+    is_empty,
+    problems_of,
+    read,
+    servable,
+)
 from gatewayd.server.statuses import Statuses
 from gatewayd.server.watch import Watch
 from gatewayd.server.workers import Fleet
 
 FIRST_BIND_PATIENCE = 1.0  # seconds in which the workers of a killed predecessor let go of its ports
 LOOK_EVERY = 3.0  # seconds between two looks at all files, in case a notification was missed
+AGAIN = 0.1  # seconds until a file that was being written is looked at again
 LOOK_SHARE = 0.02  # and looking may cost this share of the time
 BIND_EVERY = 1.0  # seconds between two attempts on a port that another process has
 BEHIND_LIMIT = 1.0  # seconds that a worker may need for a generation before /readyz says so
 KILL_AFTER = 1.0  # seconds after the drain time at which workers that still live are killed
+
+
+Parts = Callable[[RunOptions], tuple[Source, Plan]]
+"""Makes the source and the plan for some options; called in the thread that uses them."""
 
 
 class RefusedError(Exception):
@@ -43,7 +59,7 @@ class Supervisor:
     """One run, from the first reading to the end of the drain."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, options: RunOptions, source: Source, plan: Plan, log: Log, launch: Launch
+        self, loop: asyncio.AbstractEventLoop, options: RunOptions, parts: Parts, log: Log, launch: Launch
     ) -> None:
         self.began = time.perf_counter()
         self.options = options
@@ -55,13 +71,14 @@ class Supervisor:
         self.reloads = self.failures = 0
         self.draining = False
         self._loop = loop
-        self._source = source
-        self._plan = plan
+        self._parts = parts
+        self._source: Source | None = None
+        self._plan: Plan | None = None
         self._sockets = Sockets(options.workers)
         self.fleet = Fleet(loop, options.workers, launch, self._sockets, log, self._progress)
         self._thread = ThreadPoolExecutor(1, "reload")
         self._wanted = asyncio.Event()
-        self._forced = False
+        self._wish: Wish | None = None
         self._touched_at: dict[int, float] = {}
         self._announced = 0
         self._behind_since: float | None = loop.time()
@@ -90,14 +107,14 @@ class Supervisor:
             return f"not every worker serves generation {self.snapshot.generation}"
         return ""
 
-    def reload(self, forced: bool = False) -> None:
-        """Look at the files soon; `forced` plans anew even when no file changed (addresses may have)."""
-        self._forced = self._forced or forced
+    def reload(self, wish: Wish) -> None:
+        """Look at the files soon."""
+        self._wish = wish if self._wish is None else self._wish | wish
         self._wanted.set()
 
-    def _touched(self) -> None:
+    def _touched(self, paths: set[str] | None) -> None:
         """The watch's threads say so."""
-        self._loop.call_soon_threadsafe(self.reload)
+        self._loop.call_soon_threadsafe(self.reload, Wish(None if paths is None else frozenset(paths)))
 
     def stop(self, number: int) -> None:
         """The first SIGTERM or SIGINT drains, the second ends at once."""
@@ -146,7 +163,9 @@ class Supervisor:
 
     async def _begin(self) -> None:
         """The first reading. A gateway that can serve none of its ports does not stay to pretend."""
-        reading = await self._read(forced=True)
+        # The workers are on their way already, and do what they have to beside this.
+        self._source, self._plan = await self._loop.run_in_executor(self._thread, self._parts, self.options)
+        reading = await self._read(Wish(forced=True))
         if reading is None:
             raise RefusedError("the files cannot be planned")
         await self._loop.run_in_executor(
@@ -165,40 +184,45 @@ class Supervisor:
         cost = 0.0
         while True:
             pause = BIND_EVERY if self.unbound else max(LOOK_EVERY, cost / LOOK_SHARE)
-            woken = await self._wait(pause if self.options.watch or self.unbound else None)
+            wish = await self._wait(pause)
             began = time.perf_counter()
-            forced, self._forced = self._forced, False
-            if self.options.watch or forced:
-                reading = await self._read(forced)
+            if wish is not None or self.options.watch:
+                reading = await self._read(wish or Wish())
                 if reading is not None:
                     self._install(reading, began)
-            if not woken:
+            if wish is None:
                 cost = time.perf_counter() - began
             if self.unbound and self.reading is not None:
                 self._install(self.reading)
 
-    async def _wait(self, seconds: float | None) -> bool:
-        """Until a reload is wanted (True), or for `seconds`."""
+    async def _wait(self, seconds: float) -> Wish | None:
+        """Until a reload is wished for, or for `seconds` (None)."""
         try:
             async with asyncio.timeout(seconds):
                 await self._wanted.wait()
         except TimeoutError:
-            return False
+            return None
         self._wanted.clear()
-        return True
+        wish, self._wish = self._wish, None
+        return wish
 
-    async def _read(self, forced: bool) -> Reading | None:
+    async def _read(self, wish: Wish) -> Reading | None:
         """Load and plan in the thread. A defect in there costs the reload, not the gateway."""
         generation = self.snapshot.generation + 1
+        assert self._source is not None  # noqa: S101
+        assert self._plan is not None  # noqa: S101
         try:
-            return await self._loop.run_in_executor(
-                self._thread, read, self._source, self._plan, generation, forced
+            reading, again = await self._loop.run_in_executor(
+                self._thread, read, self._source, self._plan, generation, wish
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, what is served goes on
             self.failures += 1
             text = "the files could not be planned; the configuration in force stays"
             self.log.error(text, error=describe(error))  # noqa: TRY400 - no traceback for users
             return None
+        if again:
+            self._loop.call_later(AGAIN, self.reload, Wish())
+        return reading
 
     def _install(self, reading: Reading, touched: float | None = None) -> None:
         """Bind, send to the workers, then do what can wait: statuses and problems."""
@@ -304,9 +328,6 @@ def files(options: RunOptions) -> tuple[Source, Plan]:
     return FileSource(options.paths), plan
 
 
-Parts = Callable[[RunOptions], tuple[Source, Plan]]
-
-
 def run(options: RunOptions, parts: Parts = files) -> int:
     """Run the gateway until it is told to stop; the exit status: 0 after a drain, 1 when it could not begin."""
     gc.set_threshold(50_000, 20, 50)
@@ -315,9 +336,8 @@ def run(options: RunOptions, parts: Parts = files) -> int:
     log = Log(descriptor, options.log_level)
     try:
         launch = _launch(options, descriptor)
-        source, plan = parts(options)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_supervise(options, source, plan, log, launch))
+            return runner.run(_supervise(options, parts, log, launch))
     except (RefusedError, ValueError, OSError) as error:
         log.error(f"gatewayd cannot run: {error}")  # noqa: TRY400, G004 - our own log; no traceback for users
         return 1
@@ -334,11 +354,11 @@ def _launch(options: RunOptions, log: int) -> Launch:
     return Launch(options.worker_command, access, log, options.log_level, user, group)
 
 
-async def _supervise(options: RunOptions, source: Source, plan: Plan, log: Log, launch: Launch) -> int:
+async def _supervise(options: RunOptions, parts: Parts, log: Log, launch: Launch) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: log.error(str(context["message"]), error=fault(context)))
-    supervisor = Supervisor(loop, options, source, plan, log, launch)
+    supervisor = Supervisor(loop, options, parts, log, launch)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop, number)
-    loop.add_signal_handler(signal.SIGHUP, supervisor.reload, True)
+    loop.add_signal_handler(signal.SIGHUP, supervisor.reload, Wish(forced=True))
     return await supervisor.run()

@@ -37,7 +37,8 @@ def item(thing: Object, status: Mapping[str, Any] | None) -> dict[str, Any]:
         for section in ("data", "stringData"):
             if shown.get(section):
                 shown[section] = dict.fromkeys(shown[section], REDACTED)
-        shown.get("metadata", {}).get("annotations", {}).pop(LAST_APPLIED, None)
+        shown["metadata"].get("annotations", {}).pop(LAST_APPLIED, None)
+    shown["metadata"] = {key: value for key, value in shown["metadata"].items() if value or key == "name"}
     shown.pop("status", None)
     if status is not None:
         shown["status"] = status

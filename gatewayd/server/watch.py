@@ -7,7 +7,6 @@ targets of symbolic links outside of the tree, a limit of watches); the slow loo
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from gatewayd.observe.log import Log
 
 STEP_MS = 10  # a burst of changes ends when nothing more happens for this long
 DEBOUNCE_MS = 200  # at the latest then a burst is reported
-EMPTY_GRACE = 0.05  # seconds for a file that was just emptied to be filled by who writes it
 Find = Callable[[Iterable[str]], set[Path]]
 Wanted = Callable[[watchfiles.Change, str], bool]
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -44,9 +42,11 @@ def directories(paths: Iterable[str]) -> set[Path]:
 
 
 class Watch:
-    """Calls `touched` (from a thread of its own) soon after the files under `paths` may have changed."""
+    """Calls `touched` (from a thread of its own) soon after files under `paths` may have changed: with the paths that
+    changed, or with None when that could be any.
+    """
 
-    def __init__(self, paths: Sequence[str], touched: Callable[[], None], log: Log) -> None:
+    def __init__(self, paths: Sequence[str], touched: Callable[[set[str] | None], None], log: Log) -> None:
         self._paths = paths
         self._touched = touched
         self._log = log
@@ -73,7 +73,7 @@ class Watch:
             try:
                 if found:
                     self._watch(find, found, wanted, recursive)
-                    self._touched()  # what happened between two watches was not seen
+                    self._touched(None)  # what happened between two watches was not seen
                     continue
             except (OSError, RuntimeError) as error:  # watchfiles raises both, e.g. at the limit of watches
                 self._warn(error)
@@ -94,8 +94,7 @@ class Watch:
             ignore_permission_denied=True,
         ):
             if changes:
-                _let_fill(path for _, path in changes)
-                self._touched()
+                self._touched({path for _, path in changes})
             if find(self._paths) != found:
                 return
 
@@ -111,16 +110,3 @@ class Watch:
 
 def _is_link(path: str) -> bool:
     return Path(path).is_symlink() or Path(path).name.startswith("..")
-
-
-def _let_fill(paths: Iterable[str]) -> None:
-    """Wait a moment when a file is empty: `> file` empties it before the new text comes."""
-    if any(_is_empty(Path(path)) for path in paths):
-        time.sleep(EMPTY_GRACE)
-
-
-def _is_empty(path: Path) -> bool:
-    try:
-        return path.suffix.lower() in SUFFIXES and path.stat().st_size == 0
-    except OSError:
-        return False

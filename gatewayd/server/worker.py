@@ -29,6 +29,7 @@ from gatewayd.server.messages import Active, Apply, Ask, Beat, Drain, Failed, Me
 TICK = 0.25
 BEAT = 1.0
 ORPHAN_DRAIN = 5.0
+SETTLE = 2.0  # seconds that the first generation may wait for the names of backends
 DRAIN_STEP = 0.02
 REPORT_SHARE = 0.01  # reports may cost this share of the time
 FREEZE_PATIENCE = 5.0  # seconds after a swap for an idle moment to freeze the heap in
@@ -49,15 +50,21 @@ class AccessLog(Protocol):
 class Traffic(Protocol):
     """The part of `proxy.runtime.Runtime` that a worker drives."""
 
+    errors: list[BaseException]
+    """Exceptions that ended a connection, for the log."""
+
     @property
     def idle(self) -> bool:
         """Nothing is in flight."""
+
+    async def settle(self) -> None:
+        """Wait until the names of backends are resolved for the first time."""
 
     def apply(self, change: Change, sockets: dict[str, list[socket.socket]]) -> None:
         """Serve what the change leads to; raises and keeps the old on failure."""
 
     def sweep(self, now: float) -> None:
-        """Deadlines, by the loop's clock."""
+        """Deadlines, by the monotonic clock."""
 
     def drain(self) -> None:
         """Take no new connection, close what is idle."""
@@ -111,7 +118,8 @@ class Worker:
         self._access = access
         self._log = log
         self._heap = Heap(loop.time)
-        self._generation = 0
+        self._applied = False
+        self._settling: asyncio.Task[None] | None = None
         self._lag = 0.0
         self._next_beat = 0.0
         self._next_report = 0.0
@@ -156,7 +164,18 @@ class Worker:
             self._send(Failed(message.generation, describe(error)))
             return
         self._heap.swapped()
-        self._send(Active(message.generation, time.perf_counter() - began))
+        self._settling = self._loop.create_task(self._settle(message.generation, began, first=not self._applied))
+        self._applied = True
+
+    async def _settle(self, generation: int, began: float, first: bool) -> None:
+        """Acknowledge; the first time only when the names of backends are known too, so that ready means ready."""
+        if first:
+            try:
+                async with asyncio.timeout(SETTLE):
+                    await self._runtime.settle()
+            except (TimeoutError, OSError):
+                self._log.warning("names of backends are not resolved yet")
+        self._send(Active(generation, time.perf_counter() - began))
 
     def _orphaned(self) -> None:
         self._log.error("the supervisor is gone; this worker ends")
@@ -168,9 +187,10 @@ class Worker:
     def _tick(self, due: float) -> None:
         now = self._loop.time()
         self._lag = max(self._lag, now - due)
-        self._runtime.sweep(now)
+        self._runtime.sweep(time.monotonic())
         self._access.set_clock()
         self._access.flush()
+        self._tell_errors()
         self._log.flush()
         self._heap.tick(self._runtime.idle)
         if now >= self._next_beat:
@@ -178,6 +198,12 @@ class Worker:
             self._beat(0)
         due = now + TICK
         self._loop.call_at(due, self._tick, due)
+
+    def _tell_errors(self) -> None:
+        if self._runtime.errors:
+            errors, self._runtime.errors[:] = list(self._runtime.errors), []
+            for error in errors:
+                self._log.error("a defect ended a connection", error=describe(error))
 
     def _beat(self, serial: int) -> None:
         """A heartbeat; with a report when one is asked for or due. A report over thousands of rules costs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class Lines:
     objects: Objects
     problems: list[Problem]
     changed: bool
+    unsettled: bool = False
 
 
 @dataclass
@@ -29,13 +31,14 @@ class FakeSource:
     paths: tuple[str, ...]
     text: str = "\0"
 
-    def load(self) -> Lines:
+    def load(self, changed: Iterable[str] | None = None) -> Lines:
+        del changed
         found = [Path(path) for path in self.paths]
         files = [file for path in found for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
         text = "".join(file.read_text() for file in files if file.exists())
-        changed, self.text = text != self.text, text
+        differs, self.text = text != self.text, text
         bad = [line[4:] for line in text.splitlines() if line.startswith("bad ")]
-        return Lines(Objects(), [Problem("fake.yaml", 1, "", "", message) for message in bad], changed)
+        return Lines(Objects(), [Problem("fake.yaml", 1, "", "", message) for message in bad], differs)
 
 
 @dataclass

@@ -31,10 +31,13 @@ class Answering:
         self.servers: dict[str, list[socket.socket]] = {}
         self.held: set[socket.socket] = set()
         self.answered = 0
+        self.errors: list[BaseException] = []
 
     @property
     def idle(self) -> bool:
         return not self.held
+
+    async def settle(self) -> None: ...
 
     def apply(self, change: Change, sockets: dict[str, list[socket.socket]]) -> None:
         snapshot = plans.apply(self.snapshot, change)
