@@ -10,7 +10,7 @@ from gatewayd.plan.grants import Reference
 from gatewayd.plan.parts import spec
 from gatewayd.plan.reads import Reads
 
-Traffic = Literal["http", "tcp"]
+Traffic = Literal["http", "tcp", "udp"]
 
 # Service.spec.ports[].appProtocol that says more than "HTTP/1.1" (KEP-3726). Everything else is served as HTTP/1.1.
 PROTOCOLS: dict[str, Literal["http1", "h2c", "ws"]] = {
@@ -73,15 +73,16 @@ def _resolve_port(reference: Reference, number: int | None, service: Any, traffi
         verdict = Verdict("BackendNotFound", f"{reference} has no port {number}; its ports are {offered}")
         return Resolved(None, verdict, f"use one of these ports: {offered}")
     backend = Backend(reference.namespace, reference.name, number)
-    port = port_of(service, number)
+    transport = "UDP" if traffic == "udp" else "TCP"
+    port = port_of(service, number, transport)
     if ports and port is None:
-        verdict = Verdict("UnsupportedProtocol", f"port {number} of {reference} is not a TCP port")
-        return Resolved(None, verdict, "name a port with protocol TCP")
+        verdict = Verdict("UnsupportedProtocol", f"port {number} of {reference} is no {transport} port")
+        return Resolved(None, verdict, f"name a port with protocol {transport}")
     return _judge_traffic(reference, backend, port, traffic, reads)
 
 
 def _judge_traffic(reference: Reference, backend: Backend, port: Any, traffic: Traffic, reads: Reads) -> Resolved:
-    if traffic == "tcp":
+    if traffic != "http":
         return Resolved(backend)
     if protocol_of(port) not in SERVED_PROTOCOLS:
         message = f"appProtocol {port.app_protocol} of {reference} port {backend.port} is not served yet"
@@ -92,10 +93,10 @@ def _judge_traffic(reference: Reference, backend: Backend, port: Any, traffic: T
     return Resolved(backend)
 
 
-def port_of(service: Any, number: int) -> Any:
-    """The TCP port of a Service spec with that number (UDP may use the same number), or None."""
+def port_of(service: Any, number: int, transport: str = "TCP") -> Any:
+    """The port of a Service spec with that number (TCP and UDP may share one), or None."""
     ports = (port for port in service.ports if port.port == number)
-    return next((port for port in ports if port.protocol == "TCP"), None)
+    return next((port for port in ports if port.protocol == transport), None)
 
 
 def protocol_of(port: Any) -> Literal["http1", "h2c", "ws"]:

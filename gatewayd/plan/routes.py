@@ -22,7 +22,7 @@ from gatewayd.routing.snapshot import RoutePlan
 VIEW = "View"
 VIEWS = "Views//"
 
-_TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "GRPCRoute": "http"}
+_TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "UDPRoute": "udp"}
 
 
 class Routed(NamedTuple):
