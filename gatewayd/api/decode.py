@@ -18,7 +18,7 @@ from gatewayd.api.grpcroute import GRPCRoute
 from gatewayd.api.httproute import HTTPRoute
 from gatewayd.api.listenerset import ListenerSet
 from gatewayd.api.objects import Object
-from gatewayd.api.problem import Problem, dotted
+from gatewayd.api.problem import Problem, dotted, printable
 from gatewayd.api.record import Record
 from gatewayd.api.referencegrant import ReferenceGrant
 from gatewayd.api.rules.table import LATER
@@ -142,10 +142,10 @@ def _unknown_kind(group: str, version: str, kind: str) -> Finding:
     api_version = f"{group}/{version}" if group else version
     if group in OUR_GROUPS:
         hint = guess(kind, [name for space, name in KINDS if space == group])
-        return Finding(("kind",), f"{api_version} has no kind {written(kind)}", hint)
+        return Finding(("kind",), f"{printable(api_version)} has no kind {written(kind)}", hint)
     homes = [f"{space}/{versions[0]}" for (space, name), (_, versions) in KINDS.items() if name == kind and space]
     hint = f"our {kind} is of `apiVersion: {homes[0]}`" if homes else ""
-    return Finding(("kind",), f"{kind} ({api_version}) is not served by a gateway and is skipped", hint, "warning")
+    return Finding(("kind",), printable(f"{kind} ({api_version}) is not served by a gateway and is skipped"), hint, "warning")
 
 
 def _resource(record: type[Record], version: str, value: dict[str, Any], findings: Findings) -> Record | None:
@@ -194,7 +194,7 @@ def _title(value: dict[str, Any]) -> str:
         return ""
     metadata = metadata if isinstance(metadata, dict) else {}
     namespace, name = metadata.get("namespace") or "default", metadata.get("name") or "(no name)"
-    return f"{kind} {name}" if kind in CLUSTER_SCOPED else f"{kind} {namespace}/{name}"
+    return printable(f"{kind} {name}" if kind in CLUSTER_SCOPED else f"{kind} {namespace}/{name}")
 
 
 def _problem(document: Document, title: str, finding: Finding) -> Problem:

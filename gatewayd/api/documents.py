@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from gatewayd.api.problem import Path, Problem, dotted
+from gatewayd.api.problem import Path, Problem, dotted, printable
 from gatewayd.api.scalars import plain
 
 try:
@@ -178,7 +178,7 @@ def _documents(piece: Piece, file: str) -> Iterator[Document]:
 def _build(node: Any, line: int, base: int, path: Path) -> tuple[Any, Lines]:
     """The value of a node, and its lines; `line` is where it counts as written: at its key."""
     if node.tag not in TAGS:
-        raise _RefusedError(line, f"the tag {node.tag} is not allowed", "remove it", dotted(path))
+        raise _RefusedError(line, f"the tag {printable(node.tag)} is not allowed", "remove it", dotted(path))
     if isinstance(node, yaml.ScalarNode):
         return (plain(node.value) if node.tag == PLAIN else node.value), line
     if isinstance(node, yaml.MappingNode):
@@ -203,7 +203,7 @@ def _mapping(node: Any, line: int, base: int, path: Path) -> tuple[dict[str, Any
             raise _RefusedError(place, "merge keys are not allowed", "write the fields out", dotted(path))
         if name in values:
             hint = f"it stands already in line {_line(lines[name])}; remove one of them"
-            raise _RefusedError(place, f"the key `{name}` is there twice", hint, dotted((*path, name)))
+            raise _RefusedError(place, f"the key `{printable(name)}` is there twice", hint, dotted((*path, name)))
         values[name], lines[name] = _build(item, place, base, (*path, name))
     return values, (line, lines)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
 
+from gatewayd.api.problem import printable
 from gatewayd.api.quantity import whole
 from gatewayd.api.scalars import YAML_BOOLEANS, Number, Word
 
@@ -26,7 +27,7 @@ def written(value: Any) -> str:
     if isinstance(value, int | float):
         return f"the number {value}"
     if isinstance(value, str):
-        return f"`{value}`" if len(value) <= 80 else f"`{value[:77]}...`"
+        return f"`{printable(value)}`" if len(value) <= 80 else f"`{printable(value[:77])}...`"
     return "a list" if isinstance(value, list) else "a mapping"
 
 

@@ -31,12 +31,17 @@ class Problem(msgspec.Struct, frozen=True):
 Path = tuple[str | int, ...]
 
 
+def printable(text: str) -> str:
+    """`text` with control characters and line breaks escaped, so that no file can forge a line of output."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def dotted(path: Path) -> str:
     """A field path as Kubernetes writes it: `spec.rules[0].matches`, keys that are no plain names in brackets."""
     text = ""
     for step in path:
         if isinstance(step, int) or not step.isidentifier():
-            text += f"[{step}]"
+            text += f"[{printable(str(step))}]"
         else:
             text += f".{step}" if text else step
     return text

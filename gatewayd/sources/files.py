@@ -4,7 +4,7 @@ A file that cannot be parsed keeps its last good objects; so does an object that
 unreadable for now. What was taken out of a file that can be parsed is gone, and so is what stood in a removed file.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH100, PTH114, PTH123
 # Thousands of files are looked at in each walk, and pathlib costs several times as much as os.path.
 from __future__ import annotations
 

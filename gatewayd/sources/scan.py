@@ -1,6 +1,6 @@
 """Which files are there: a recursive walk over the given paths."""
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH116
 # Thousands of files are looked at in each walk, and pathlib costs several times as much as os.path.
 from __future__ import annotations
 

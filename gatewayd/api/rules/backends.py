@@ -75,7 +75,8 @@ RULES: dict[type[Record], tuple[Rule, ...]] = {
         ),
     ),
     SubjectAltName: union((("Hostname", "hostname", "hostname"), ("URI", "uri", "uri"))),
-    XBackendSpec: union((("ExternalHostname", "external_hostname", "externalHostname"),)),
+    # ExternalHostname is the only type, so that the field can be missing but never be too much.
+    XBackendSpec: union((("ExternalHostname", "external_hostname", "externalHostname"),))[:1],
     ExternalHostname: (
         holds(
             "external-hostname",

@@ -180,7 +180,7 @@ RULES: dict[type[Record], tuple[Rule, ...]] = {
             "path-characters",
             lambda value: PATH.fullmatch(value) is not None,
             "must consist of the characters of a path (RFC 3986)",
-            "write other characters percent-encoded; wildcards need RegularExpression",
+            "write other characters percent-encoded",
         ),
     ),
     HTTPRouteRule: (
