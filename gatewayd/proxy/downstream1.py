@@ -315,7 +315,7 @@ class Downstream1(asyncio.BaseProtocol):
         self.reply_chunked = False
         self.reply_silent = request.method == b"HEAD" or head.status in _NO_BODY
         if self.reply_silent:
-            declared = b"" if head.declared is None or head.status == 204 else b"\r\ncontent-length: %d" % head.declared
+            declared = b"" if head.declared is None or head.status == 204 else b"\r\ncontent-length: %d" % int(head.declared)
             return declared + close + b"\r\n\r\n", b""
         if request.minor == 0:
             if self.keep:

@@ -6,7 +6,7 @@ message that two readers can understand differently is not forwarded.
 
 from __future__ import annotations
 
-from gatewayd.wire.grammar import CONTENT_LENGTH, OPTION_LIST
+from gatewayd.wire.grammar import OPTION_LIST
 from gatewayd.wire.refused import Refused
 
 CHUNKED = -1
@@ -48,6 +48,7 @@ def response_length(length: bytes | None, coding: bytes | None, minor: int, stat
 
 
 def _number(text: bytes) -> int:
-    if CONTENT_LENGTH.fullmatch(text) is None:
+    # bytes.isdigit knows the ten ASCII digits only; str.isdigit and int() would take much more.
+    if not text.isdigit() or len(text) > 18:
         raise Refused(400, "bad_content_length")
     return int(text)

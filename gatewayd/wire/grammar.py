@@ -1,7 +1,8 @@
 """The grammar of HTTP/1.1 heads as regular expressions: one expression must match a whole head before it is split.
 
-Only explicit byte ranges and possessive quantifiers, so there is nothing to back-track into and time is linear. `re`
-traps avoided on purpose: no `.`, no `\\s`, no `$`, no `int()` or `strip()` before the bytes were checked.
+Only explicit byte ranges, and possessive quantifiers on them, so there is nothing to back-track into and time is linear.
+Groups repeat greedily: before CPython 3.11.5 a possessive group loses its captures. `re` traps avoided on purpose: no
+`.`, no `\\s`, no `$`, no `int()` or `strip()` before the bytes were checked.
 """
 
 from __future__ import annotations
@@ -17,27 +18,35 @@ FIELD_LINE = rb"\r\n" + TOKEN + rb":" + VALUE
 
 # RFC 9112 section 3. The target is printable ASCII without "#"; its form is judged in `target.py`.
 REQUEST_LINE = rb"(" + TOKEN + rb") ([!\"$-~]++) HTTP/1\.([01])"
+# The same for origin-form, the form of nearly every request: groups are method, path, query, minor version, fields.
+# The path's characters are those of `path.py`, so that a path without escapes and dots is normal as it is.
+ORIGIN_HEAD = re.compile(
+    rb"("
+    + TOKEN
+    + rb") (/[!$-;=@-\[\]-~]*+)(\?[!\"$-~]*+)? HTTP/1\.([01])((?:"
+    + FIELD_LINE
+    + rb")*)\r\n\r\n"
+)
 # Group 4 is the field section: every line is led by its CRLF, so lines can be cut out and joined without repair.
-REQUEST_HEAD = re.compile(REQUEST_LINE + rb"((?:" + FIELD_LINE + rb")*+)\r\n\r\n")
+REQUEST_HEAD = re.compile(REQUEST_LINE + rb"((?:" + FIELD_LINE + rb")*)\r\n\r\n")
 # RFC 9112 section 4. A reason phrase may be missing, and many servers leave out the space before it then.
 RESPONSE_HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + VALUE + rb"))?+((?:" + FIELD_LINE + rb")*+)\r\n\r\n"
+    rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + VALUE + rb"))?((?:" + FIELD_LINE + rb")*)\r\n\r\n"
 )
 FIELDS = re.compile(rb"\r\n(" + TOKEN + rb"):[\t ]*+([^\r]*+)")
-TRAILERS = re.compile(rb"((?:" + TOKEN + rb":" + VALUE + rb"\r\n)*+)\r\n")
+TRAILERS = re.compile(rb"((?:" + TOKEN + rb":" + VALUE + rb"\r\n)*)\r\n")
 
 # What can never become part of a valid head, whatever follows: found early, a broken client need not time out.
 BROKEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 VERSION_MAJOR = re.compile(TOKEN + rb" [^ \r\n]++ HTTP/([02-9])(?:\.[0-9])?")
 
 # RFC 9112 section 7.1, with extensions allowed but not looked into, no white space before them.
-CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~]*+)?+\r\n")
-CHUNK_LINE_START = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t -~]*+)?+\r?+)?+")
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~]*+)?\r\n")
+CHUNK_LINE_START = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t -~]*+)?\r?+)?")
 
-CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 # RFC 9110 section 7.2 and RFC 3986 section 3.2: reg-name or IP literal, optional port, no userinfo.
-AUTHORITY = re.compile(rb"([0-9A-Za-z.\-_~!$&'()*+,;=%]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{1,5})?+)?+")
-OPTION_LIST = re.compile(rb"[\t ,]*+" + TOKEN + rb"(?:[\t ]*+,[\t ,]*+" + TOKEN + rb")*+[\t ,]*+")
+AUTHORITY = re.compile(rb"([0-9A-Za-z.\-_~!$&'()*,;=%]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{1,5})?)?")
+OPTION_LIST = re.compile(rb"[\t ,]*+" + TOKEN + rb"(?:[\t ]*+,[\t ,]*+" + TOKEN + rb")*[\t ,]*+")
 
 
 def _names(names: str) -> bytes:

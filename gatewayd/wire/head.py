@@ -13,6 +13,7 @@ from gatewayd.wire.fields import Fields, split_block, without
 from gatewayd.wire.grammar import (
     BROKEN,
     OPTION_LIST,
+    ORIGIN_HEAD,
     REQUEST_HEAD,
     REQUEST_SPECIALS,
     RESPONSE_HEAD,
@@ -20,7 +21,7 @@ from gatewayd.wire.grammar import (
     VERSION_MAJOR,
 )
 from gatewayd.wire.refused import Refused
-from gatewayd.wire.target import query_parameters, split_authority, split_target
+from gatewayd.wire.target import normal_path, query_parameters, split_authority, split_target
 
 
 class HeadLimits(NamedTuple):
@@ -122,53 +123,94 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
     if scanned and data.find(b"\r\n\r\n", scanned - 3 if scanned > 3 else 0) < 0:
         _wait(data, limits, scanned)
         return None
+    found = ORIGIN_HEAD.match(data)
+    if found is None:
+        return _parse_other(data, limits, scanned)
+    method, path, query, minor, block = found.groups()
+    end = found.end()
+    if end > limits.head or found.start(4) > limits.line or block.count(b"\n") > limits.fields:
+        raise _diagnose(data, limits)
+    if b"%" in path or b"/." in path:
+        path = normal_path(path)
+    return _build(method, path, query or b"", minor == b"1", block, end, None)
+
+
+def _parse_other(data: bytes, limits: HeadLimits, scanned: int) -> RequestHead | None:
+    """What is not in origin-form: absolute-form, asterisk-form, and what is incomplete or refused."""
     found = REQUEST_HEAD.match(data)
     if found is None:
         if b"\r\n\r\n" in data:
             raise _diagnose(data, limits)
         _wait(data, limits, scanned)
         return None
-    head = RequestHead()
-    head.end = found.end()
     method, target, minor, block = found.groups()
-    if head.end > limits.head or found.end(2) > limits.line or block.count(b"\n") > limits.fields:
+    if found.end() > limits.head or found.end(2) > limits.line or block.count(b"\n") > limits.fields:
         raise _diagnose(data, limits)
+    authority, path, query = split_target(method, target)
+    return _build(method, path, query, minor == b"1", block, found.end(), authority)
+
+
+def _build(
+    method: bytes, path: bytes, query: bytes, minor: int, block: bytes, end: int, authority: bytes | None
+) -> RequestHead:
+    head = RequestHead()
     head.method = method
-    head.minor = minor[0] & 1
+    head.path = path
+    head.query = query
+    head.minor = minor
+    head.end = end
     head._fields = head._parameters = None
     head.trusted = head.expect = head.trailers = False
     head.upgrade = b""
-    authority, head.path, head.query = split_target(method, target)
-    pieces = REQUEST_SPECIALS.split(block)
-    head.specials = specials = _collect(pieces)
+    head.length = 0
+    pieces = _split_request(block)
     head.block = pieces[0] + pieces[3] if len(pieces) == 4 else b"".join(pieces[::3])
+    head.specials = specials = _specials(pieces)
     host = specials.pop(b"host", None)
-    if authority is not None:
-        if host is None and head.minor:
-            raise Refused(400, "no_host")
-        host = authority
-    elif host is None:
+    if host is None and (minor or authority is None):
         raise Refused(400, "no_host")
+    head.authority = host = host if authority is None else authority  # type: ignore[assignment]
     head.host = split_authority(host)
-    head.authority = host
-    if specials:
-        _read_specials(head, specials)
+    if not specials:
+        head.keep_alive = minor == 1
+        return head
+    if _FRAMING.isdisjoint(specials) and (keep := _PLAIN_CONNECTION.get(specials.get(b"connection"))) is not None:
+        head.keep_alive = keep > 1 or (keep == 1 and minor == 1)
     else:
-        head.length = 0
-        head.keep_alive = head.minor == 1
+        _read_specials(head, specials)
     return head
 
 
-def _collect(pieces: list[bytes]) -> dict[bytes, bytes]:
+_split_request = REQUEST_SPECIALS.split
+_split_response = RESPONSE_SPECIALS.split
+# By the usual values of Connection: 2 stays open, 1 does so in HTTP/1.1, 0 closes. Others are read as a list.
+_PLAIN_CONNECTION = {None: 1, b"keep-alive": 2, b"Keep-Alive": 2, b"close": 0, b"Close": 0}
+# Fields that need a closer look than being left out of what is forwarded.
+_FRAMING = frozenset(b"content-length transfer-encoding expect upgrade te trailer".split())
+
+
+def _specials(pieces: list[bytes], status: int = 400) -> dict[bytes, bytes]:
+    """The special fields of a split block, by lower-case name. Repeated ones are joined or refused. Look-alikes with
+    an underscore are among them, under names that nobody asks for: so they are dropped.
+    """
+    found = dict(zip(map(bytes.lower, pieces[1::3]), map(_strip, pieces[2::3]), strict=True))
+    if len(found) * 3 + 1 != len(pieces):
+        return _join_repeated(pieces, status)
+    return found
+
+
+def _strip(value: bytes) -> bytes:
+    return value.strip(b" \t")
+
+
+def _join_repeated(pieces: list[bytes], status: int) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for place in range(1, len(pieces), 3):
         name = pieces[place].lower()
         value = pieces[place + 1].strip(b" \t")
-        if b"_" in name:
-            continue  # a look-alike of a special field is dropped, whoever sent it
         if name in found:
             if name in _ONCE:
-                raise Refused(400, "repeated_" + name.decode().replace("-", "_"))
+                raise Refused(status, "repeated_" + name.decode().replace("-", "_"))
             value = found[name] + b", " + value
         found[name] = value
     return found
@@ -184,6 +226,10 @@ def _read_specials(head: RequestHead, specials: dict[bytes, bytes]) -> None:
         if options & _FRAMING_OPTIONS:
             raise Refused(400, "bad_connection_option")
         head.block = without(head.block, options - _KEPT_OPTIONS)
+    _read_expectations(head, specials, options)
+
+
+def _read_expectations(head: RequestHead, specials: dict[bytes, bytes], options: frozenset[bytes]) -> None:
     expect = specials.get(b"expect")
     if expect is not None and head.minor:
         if expect.lower() != b"100-continue":
@@ -243,20 +289,22 @@ def _diagnose(data: bytes, limits: HeadLimits) -> Refused:
 
 
 class ResponseHead:
-    """One response's head. `length` is as in `framing.response_length`; `declared` is the Content-Length field as a
-    number even where no body follows (HEAD, 304), None when absent.
-    """
+    """One response's head. `length` is as in `framing.response_length`."""
 
-    __slots__ = ("block", "declared", "end", "keep_alive", "length", "reason", "specials", "status")
+    __slots__ = ("block", "end", "keep_alive", "length", "reason", "specials", "status")
 
     status: int
     reason: bytes
     block: bytes
     specials: dict[bytes, bytes]
     length: int
-    declared: int | None
     end: int
     keep_alive: bool
+
+    @property
+    def declared(self) -> bytes | None:
+        """The Content-Length field, also where no body follows (HEAD, 304); None when absent."""
+        return self.specials.get(b"content-length")
 
 
 def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHead | None:
@@ -264,43 +312,30 @@ def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHe
     found = RESPONSE_HEAD.match(data)
     if found is None:
         if b"\r\n\r\n" in data or BROKEN.search(data) is not None or len(data) > limits.head:
-            raise Refused(502, "bad_response_head")
+            raise Refused(502, "head")
         return None
     head = ResponseHead()
-    head.end = found.end()
     minor, status, reason, block = found.groups()
-    if head.end > limits.head or block.count(b"\n") > limits.fields:
-        raise Refused(502, "response_head_too_large")
+    head.end = end = found.end()
+    if end > limits.head or block.count(b"\n") > limits.fields:
+        raise Refused(502, "head_too_large")
     head.status = int(status)
     head.reason = reason or b""
-    pieces = RESPONSE_SPECIALS.split(block)
-    specials: dict[bytes, bytes] = {}
-    head.specials = specials
-    for place in range(1, len(pieces), 3):
-        name = pieces[place].lower()
-        value = pieces[place + 1].strip(b" \t")
-        if name in specials:
-            if name in _ONCE:
-                raise Refused(502, "repeated_" + name.decode().replace("-", "_"))
-            value = specials[name] + b", " + value
-        specials[name] = value
+    pieces = _split_response(block)
     head.block = pieces[0] if len(pieces) == 1 else b"".join(pieces[::3])
-    length = specials.get(b"content-length")
+    head.specials = specials = _specials(pieces, 502)
     head.length = framing.response_length(
-        length, specials.get(b"transfer-encoding"), minor[0] & 1, head.status, method
+        specials.get(b"content-length"), specials.get(b"transfer-encoding"), minor == b"1", head.status, method
     )
-    head.declared = None if length is None else int(length)
-    connection = specials.get(b"connection")
-    if connection is None:
-        head.keep_alive = minor == b"1"
+    keep = _PLAIN_CONNECTION.get(specials.get(b"connection"))
+    if keep is not None:
+        head.keep_alive = keep > 1 or (keep == 1 and minor == b"1")
     else:
-        _read_connection(head, connection, minor)
+        _read_connection(head, specials[b"connection"], minor)
     return head
 
 
 def _read_connection(head: ResponseHead, connection: bytes, minor: bytes) -> None:
     options = _connection_options(connection)
     head.keep_alive = b"close" not in options and (minor == b"1" or b"keep-alive" in options)
-    named = options - _KEPT_OPTIONS - _FRAMING_OPTIONS
-    if named:
-        head.block = without(head.block, named)
+    head.block = without(head.block, options - _KEPT_OPTIONS - _FRAMING_OPTIONS)

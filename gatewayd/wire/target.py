@@ -9,7 +9,7 @@ from gatewayd.wire.grammar import AUTHORITY
 from gatewayd.wire.path import normalise
 from gatewayd.wire.refused import Refused
 
-_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(/[^?]*+)?+(\?.*+)?+")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(/[^?]*+)?(\?.*+)?")
 
 
 def split_target(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
@@ -26,25 +26,40 @@ def split_target(method: bytes, target: bytes) -> tuple[bytes | None, bytes, byt
         mark, query = b"", found.group(3) or b""
     else:
         raise Refused(400, "bad_target")
+    return authority, normal_path(path), mark + query
+
+
+def normal_path(path: bytes) -> bytes:
+    """`path.normalise`, for clients. Refused 400."""
     try:
-        return authority, normalise(path), mark + query
+        return normalise(path)
     except ValueError:
         raise Refused(400, "bad_path") from None
 
 
 def split_authority(authority: bytes) -> bytes:
     """The host to route by: lower case, without port and trailing dot. Refused 400 outside the grammar."""
+    host = _hosts.get(authority)
+    return _split_authority(authority) if host is None else host
+
+
+# Every request names a host, and a gateway has a bounded number of them; what is bounded here is what attackers name.
+_hosts: dict[bytes, bytes] = {}
+_MAX_HOSTS = 1024
+
+
+def _split_authority(authority: bytes) -> bytes:
     found = AUTHORITY.fullmatch(authority)
-    if found is None:
+    if found is None or (found.group(2) is not None and int(found.group(2)) > 65535):
         raise Refused(400, "bad_host")
     host = found.group(1).lower()
-    port = found.group(2)
-    if port is not None and int(port) > 65535:
-        raise Refused(400, "bad_host")
-    if host[-1] == 46:  # "example.com." is the same name, spelled in full
+    if host[-1:] == b".":  # "example.com." is the same name, spelled in full
         host = host[:-1]
-        if not host or host[-1] == 46:
+        if not host or host[-1:] == b".":
             raise Refused(400, "bad_host")
+    if len(_hosts) >= _MAX_HOSTS:
+        _hosts.clear()
+    _hosts[authority] = host
     return host
 
 
