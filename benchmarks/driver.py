@@ -11,9 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, product
 from pathlib import Path
 
 from benchmarks import backend, client
@@ -40,9 +40,14 @@ class Proxy:
     running: Running
     ports: Ports
 
-    def target(self, layer: str, hosts: int = 1) -> Target:
-        port: int = getattr(self.ports, layer)
-        return Target(port, tls=layer == "https", hosts=hosts)
+    def port(self, layer: str) -> Target:
+        """One host, any of its paths."""
+        number: int = getattr(self.ports, layer)
+        return Target(number, tls=layer == "https")
+
+    def target(self, workload: Workload) -> Target:
+        """All hosts that the workload's site has."""
+        return replace(self.port(workload.layer), hosts=len(Site(Path(), 0, workload.routes).hosts))
 
 
 def shared_memory() -> str | None:
@@ -100,19 +105,19 @@ def check(proxy: Proxy, site: Site) -> None:
     """Every layer answers; first and last host are routed, an unknown host and an unknown path are not."""
     name, layers = proxy.peer.name, proxy.peer.layers
     for layer in sorted(layers - {"tcp"}):
-        target = proxy.target(layer)
+        target = proxy.port(layer)
         for host in {site.hosts[0], site.hosts[-1]}:
             expect(target, "/api/1?x=1", name, host)
             expect(target, "/unknown", name, host, proxy.peer.unrouted)
     if "tcp" in layers:
-        expect(proxy.target("tcp"), "/api/", name)
+        expect(proxy.port("tcp"), "/api/", name)
 
 
-def measure(proxy: Proxy, workload: Workload, effort: Effort, hosts: int) -> Row:
+def measure(proxy: Proxy, workload: Workload, effort: Effort) -> Row:
     """One workload through one proxy, once."""
     proxy.running.forget_peak()
     before = proxy.running.read()
-    outcome = workload.send(proxy.target(workload.layer, hosts), effort)
+    outcome = workload.send(proxy.target(workload), effort)
     after = proxy.running.read()
     return row(proxy.peer.name, workload, outcome, before, after)
 
@@ -150,18 +155,32 @@ def run(
     """All rounds of all workloads; `tell` hears of each run when it is done."""
     pin(CORES[0])
     rows: list[Row] = []
-    for routes, group in groupby(sorted(workloads, key=lambda workload: workload.routes), lambda each: each.routes):
-        wanted = list(group)
-        taking_part = [peer for peer in peers if any(takes_part(peer, workload, peers) for workload in wanted)]
-        with started(taking_part, routes, effort, access_log=access_log) as proxies:
-            hosts = len(Site(Path(), 0, routes).hosts)
-            for workload in wanted:
-                turn = [proxy for proxy in proxies if takes_part(proxy.peer, workload, peers)]
-                for number in range(rounds):
-                    for proxy in turn:
-                        rows.append({**measure(proxy, workload, effort, hosts), "round": number})
-                        tell(rows[-1])
+    for sizes, batches in sessions(workloads).items():
+        with ExitStack() as stack:
+            proxies = {}
+            for routes in sorted(sizes):
+                taking_part = [
+                    peer for peer in peers if any(takes_part(peer, workload, peers) for workload in chain(*batches))
+                ]
+                proxies[routes] = stack.enter_context(started(taking_part, routes, effort, access_log=access_log))
+            for batch in batches:
+                for number, workload in product(range(rounds), batch):
+                    for proxy in proxies[workload.routes]:
+                        if takes_part(proxy.peer, workload, peers):
+                            rows.append({**measure(proxy, workload, effort), "round": number})
+                            tell(rows[-1])
     return rows
+
+
+def sessions(workloads: Sequence[Workload]) -> dict[frozenset[int], list[list[Workload]]]:
+    """Sizes of the sites that must stand at the same time -> batches of workloads that take turns on them."""
+    batches: dict[str, list[Workload]] = {}
+    for workload in workloads:
+        batches.setdefault(workload.batch or workload.name, []).append(workload)
+    found: dict[frozenset[int], list[list[Workload]]] = {}
+    for batch in batches.values():
+        found.setdefault(frozenset(workload.routes for workload in batch), []).append(batch)
+    return found
 
 
 def takes_part(peer: Peer, workload: Workload, peers: Sequence[Peer]) -> bool:

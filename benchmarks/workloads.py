@@ -35,7 +35,10 @@ VOLUME = Unit("GiB", "ms CPU/GiB", 1e3, "GiB/s")
 
 @dataclass(frozen=True)
 class Workload:
-    """`layer`: http, https or tcp, the port it goes to. `alone`: compares gatewayd with itself, so peers sit it out."""
+    """`layer`: http, https or tcp, the port it goes to. Workloads of one `batch` take turns, each on a site of its own.
+
+    `alone`: compares gatewayd with itself, so peers sit it out.
+    """
 
     name: str
     title: str
@@ -43,6 +46,7 @@ class Workload:
     unit: Unit
     send: Callable[[Target, Effort], Outcome]
     routes: int = 5
+    batch: str = ""
     alone: bool = False
 
 
@@ -88,7 +92,14 @@ WORKLOADS: dict[str, Workload] = {
         Workload("tcp", "TCP, request and response", "tcp", REQUEST, requests("plain")),
         Workload("stream", "TCP, bulk, 1 connection", "tcp", VOLUME, stream),
         Workload(
-            "lookup-5", "HTTP/1.1, 12 browser fields, 5 routes", "http", REQUEST, requests("browser"), 5, alone=True
+            "lookup-5",
+            "HTTP/1.1, 12 browser fields, 5 routes",
+            "http",
+            REQUEST,
+            requests("browser"),
+            5,
+            "lookup",
+            alone=True,
         ),
         Workload(
             "lookup-5000",
@@ -97,6 +108,7 @@ WORKLOADS: dict[str, Workload] = {
             REQUEST,
             requests("browser"),
             5000,
+            "lookup",
             alone=True,
         ),
     )
