@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ class Folder:
         """Put any text into a file."""
         fresh = self.path / f".{name}.new"
         fresh.write_text(text)
-        os.replace(fresh, self.path / name)
+        fresh.replace(self.path / name)
 
     def remove(self, name: str) -> None:
         """Remove a file."""

@@ -7,7 +7,8 @@ import json
 import socket
 import ssl
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,16 @@ def fetch(
         connection.sock = context.wrap_socket(connection.sock, server_hostname=host or "localhost")
     try:
         return exchange(connection, target, host=host, method=method, headers=headers, body=body)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def keep_alive(port: int, address: str = "127.0.0.1") -> Iterator[http.client.HTTPConnection]:
+    """A connection for several calls of `exchange`."""
+    connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT)
+    try:
+        yield connection
     finally:
         connection.close()
 

@@ -28,7 +28,7 @@ class Request(Strict, frozen=True):
     seen: dict[str, str] = {}  # what the backend saw: path, host ...
     seen_headers: dict[str, list[str]] = {}
     unseen_headers: list[str] = []
-    response_headers: dict[str, str] = {}  # `{8080}` stands for the port that is bound for 8080
+    response_headers: dict[str, str] = {}  # ports in them are those that the files write, not the bound ones
     absent_headers: list[str] = []
 
 

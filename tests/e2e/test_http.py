@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from websockets.sync.client import connect
 
 from tests.manifests import Folder, gateway, gateway_class, http_route, listener, rule, service
 from tests.processes import Echo, Gateway, Process, free_port, wait_until
-from tests.talk import curl, exchange, fetch, read_all, talk
+from tests.talk import curl, exchange, fetch, keep_alive, read_all, talk
 
 NGINX = """
 daemon off; master_process off; pid {root}/nginx.pid; error_log stderr;
@@ -26,7 +25,7 @@ http {{
     uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
     server {{
         listen 127.0.0.1:{port}; root {root}/www;
-        location /chunked {{ chunked_transfer_encoding on; ssi on; ssi_types text/plain; alias {root}/www/page.txt; }}
+        location /chunked.txt {{ chunked_transfer_encoding on; ssi on; ssi_types text/plain; alias {root}/www/page.txt; }}
         location /close {{ keepalive_timeout 0; alias {root}/www/page.txt; }}
     }}
 }}
@@ -104,10 +103,9 @@ def test_untrusted_forwarding_fields_are_replaced(site: Site):
 
 
 def test_many_requests_share_one_connection(site: Site):
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
-    for number in range(50):
-        assert exchange(connection, f"/{number}").json["path"] == f"/{number}"
-    connection.close()
+    with keep_alive(site.port) as connection:
+        for number in range(50):
+            assert exchange(connection, f"/{number}").json["path"] == f"/{number}"
 
 
 def test_pipelined_requests_are_answered_in_order(site: Site):
@@ -140,19 +138,17 @@ def test_head_has_the_length_but_no_body(site: Site):
 
 
 def test_chunked_response_passes_and_keeps_the_connection(site: Site):
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
-    for _ in range(3):
-        reply = exchange(connection, "/files/chunked")
-        assert reply.body == b"a page\n"
-        assert reply.headers["transfer-encoding"] == "chunked"
-    connection.close()
+    with keep_alive(site.port) as connection:
+        for _ in range(3):
+            reply = exchange(connection, "/files/chunked.txt")
+            assert reply.body == b"a page\n"
+            assert reply.headers["transfer-encoding"] == "chunked"
 
 
 def test_a_backend_that_closes_each_connection(site: Site):
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
-    for _ in range(3):
-        assert exchange(connection, "/files/close").body == b"a page\n"
-    connection.close()
+    with keep_alive(site.port) as connection:
+        for _ in range(3):
+            assert exchange(connection, "/files/close").body == b"a page\n"
 
 
 @pytest.mark.parametrize("expect", ["100-continue", ""])
@@ -185,7 +181,7 @@ def test_trailers_pass_to_the_backend(site: Site):
 
 
 def test_http_1_0_client_gets_a_closed_connection(site: Site):
-    answer = talk(site.port, b"GET /files/chunked HTTP/1.0\r\nHost: a\r\n\r\n")
+    answer = talk(site.port, b"GET /files/chunked.txt HTTP/1.0\r\nHost: a\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"transfer-encoding" not in answer.lower()
     assert answer.endswith(b"\r\n\r\na page\n")

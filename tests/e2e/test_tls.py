@@ -106,11 +106,13 @@ def _s_client(port: int, *options: str) -> str:
 
 def test_a_listener_for_any_name_serves_clients_without_sni(site: Site):
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # noqa: S501 - no name, nothing to verify by
-    with socket.create_connection(("127.0.0.1", site.gateway.ports[8443]), timeout=60) as raw:
-        with context.wrap_socket(raw) as connection:
-            connection.sendall(b"GET /status/204 HTTP/1.1\r\nHost: anything\r\nConnection: close\r\n\r\n")
-            assert connection.recv(4096).startswith(b"HTTP/1.1 204 ")
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # no name, nothing to verify by
+    with (
+        socket.create_connection(("127.0.0.1", site.gateway.ports[8443]), timeout=60) as raw,
+        context.wrap_socket(raw) as connection,
+    ):
+        connection.sendall(b"GET /status/204 HTTP/1.1\r\nHost: anything\r\nConnection: close\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 204 ")
 
 
 def test_a_broken_certificate_takes_down_its_own_listener_only(site: Site):
@@ -141,20 +143,24 @@ def test_a_renewed_certificate_is_shown_at_once_and_open_connections_live(site: 
     port = site.gateway.ports[443]
     before = _shown(port, "blog.example.com")
     context = site.trusting("wildcard")
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as raw:
-        with context.wrap_socket(raw, server_hostname="blog.example.com") as connection:
-            site.folder.write("wildcard.yaml", site.certificate("wildcard", "*.example.com"))
-            wait_until(lambda: _shown(port, "blog.example.com") != before, "the new certificate is shown")
-            connection.sendall(b"GET /status/204 HTTP/1.1\r\nHost: blog.example.com\r\nConnection: close\r\n\r\n")
-            assert connection.recv(4096).startswith(b"HTTP/1.1 204 ")
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=60) as raw,
+        context.wrap_socket(raw, server_hostname="blog.example.com") as connection,
+    ):
+        site.folder.write("wildcard.yaml", site.certificate("wildcard", "*.example.com"))
+        wait_until(lambda: _shown(port, "blog.example.com") != before, "the new certificate is shown")
+        connection.sendall(b"GET /status/204 HTTP/1.1\r\nHost: blog.example.com\r\nConnection: close\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 204 ")
 
 
 def _shown(port: int, host: str) -> int:
     """The serial number of the certificate."""
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # noqa: S501 - only looked at
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as raw:
-        with context.wrap_socket(raw, server_hostname=host) as connection:
-            shown = connection.getpeercert(binary_form=True)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only looked at
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=60) as raw,
+        context.wrap_socket(raw, server_hostname=host) as connection,
+    ):
+        shown = connection.getpeercert(binary_form=True)
     assert shown is not None
     return x509.load_der_x509_certificate(shown).serial_number
