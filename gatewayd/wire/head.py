@@ -169,7 +169,8 @@ def _build(
     host = specials.pop(b"host", None)
     if host is None and (minor or authority is None):
         raise Refused(400, "no_host")
-    head.authority = host = host if authority is None else authority  # type: ignore[assignment]
+    host = authority or host or b""
+    head.authority = host
     head.host = split_authority(host)
     if not specials:
         head.keep_alive = minor == 1
