@@ -81,11 +81,12 @@ class Tunnel:
 class TunnelEnd(asyncio.Protocol):
     """One end: what comes here leaves at the peer."""
 
-    __slots__ = ("peer", "transport", "tunnel")
+    __slots__ = ("ended", "peer", "transport", "tunnel")
 
     def __init__(self, tunnel: Tunnel, transport: Any) -> None:
         self.tunnel = tunnel
         self.transport = transport
+        self.ended = False
         self.peer: TunnelEnd = self
 
     def data_received(self, data: bytes) -> None:
@@ -94,11 +95,15 @@ class TunnelEnd(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.tunnel.half_closed()
+        self.ended = True
         peer = self.peer.transport
         if peer.is_closing() or not peer.can_write_eof() or not self.transport.can_write_eof():
             peer.close()
             return False
         peer.write_eof()
+        if self.peer.ended:  # both directions are over: nothing else would close the two
+            peer.close()
+            return False
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
