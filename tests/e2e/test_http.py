@@ -25,7 +25,7 @@ http {{
     uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
     server {{
         listen 127.0.0.1:{port}; root {root}/www;
-        location /chunked.txt {{ chunked_transfer_encoding on; ssi on; ssi_types text/plain; alias {root}/www/page.txt; }}
+        location /chunked.txt {{ ssi on; ssi_types text/plain; alias {root}/www/page.txt; }}
         location /close {{ keepalive_timeout 0; alias {root}/www/page.txt; }}
     }}
 }}
@@ -108,9 +108,15 @@ def test_many_requests_share_one_connection(site: Site):
             assert exchange(connection, f"/{number}").json["path"] == f"/{number}"
 
 
-def test_pipelined_requests_are_answered_in_order(site: Site):
+@pytest.mark.parametrize("half_closed", [False, True])
+def test_pipelined_requests_are_answered_in_order(site: Site, half_closed: bool):
+    """All of them, also when the client closes its sending half behind the last one (RFC 9112 section 9.6)."""
     requests = b"".join(b"GET /bytes/%d HTTP/1.1\r\nHost: a\r\n\r\n" % size for size in range(1, 21))
-    answer = talk(site.port, requests + b"GET /status/204 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", site.port), timeout=60) as client:
+        client.sendall(requests + b"GET /status/204 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        if half_closed:
+            client.shutdown(socket.SHUT_WR)
+        answer = read_all(client)
     lengths = [line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     assert [int(line.split(b":")[1]) for line in lengths] == list(range(1, 21))
     assert answer.count(b"HTTP/1.1 20") == 21
