@@ -12,7 +12,7 @@ import msgspec
 from gatewayd.api.objects import Objects
 from gatewayd.api.problem import Problem
 from gatewayd.observe.log import Log
-from gatewayd.routing.snapshot import SECTIONS, Change, Snapshot
+from gatewayd.routing.snapshot import Snapshot
 from gatewayd.server.listening import Unbound
 
 
@@ -106,11 +106,6 @@ def servable(snapshot: Snapshot, unbound: Iterable[Unbound], generation: int) ->
     keys = {failure.port.key for failure in unbound}
     ports = {key: port for key, port in snapshot.ports.items() if key not in keys} if keys else snapshot.ports
     return msgspec.structs.replace(snapshot, ports=ports, generation=generation)
-
-
-def is_empty(change: Change) -> bool:
-    """Whether a change changes nothing."""
-    return not change.dropped and not any(getattr(change, section) for section in SECTIONS)
 
 
 def problems_of(unbound: Iterable[Unbound]) -> list[Problem]:

@@ -16,12 +16,12 @@ import uvloop
 from gatewayd.api.objects import Objects
 from gatewayd.observe.admin import Admin, split
 from gatewayd.observe.log import Log, describe, fault, now, open_nonblocking
-from gatewayd.routing.snapshot import Snapshot, difference
+from gatewayd.routing.snapshot import Snapshot
 from gatewayd.server.documents import documents
 from gatewayd.server.limits import account, raise_open_files
 from gatewayd.server.listening import Sockets, Unbound, usable
 from gatewayd.server.options import RunOptions
-from gatewayd.server.process import EMPTY, Launch
+from gatewayd.server.process import Launch
 from gatewayd.server.reload import (
     Plan,
     Planned,
@@ -29,7 +29,6 @@ from gatewayd.server.reload import (
     Reading,
     Source,
     Wish,
-    is_empty,
     problems_of,
     read,
     servable,
@@ -230,10 +229,9 @@ class Supervisor:
         self.unbound = self._sockets.bind(ports.values())
         generation = self.snapshot.generation + 1
         snapshot = servable(reading.snapshot, self.unbound, generation)
-        if self.snapshot is EMPTY or not is_empty(difference(self.snapshot, snapshot)):
+        if self.fleet.serve(snapshot):
             self._touched_at = {generation: time.perf_counter() if touched is None else touched}
             self._behind_since = self._behind_since or self._loop.time()
-            self.fleet.serve(snapshot)
         if reading is not self.reading:
             self.reloads += 1
         self.reading = reading
@@ -271,6 +269,8 @@ class Supervisor:
             listeners=self.listeners,
             routes=len(self.snapshot.routes),
             ms=round(took * 1000, 1),
+            plan_ms=round(self.reading.seconds * 1000, 1) if self.reading else 0,
+            worker_ms=round(self.fleet.slowest * 1000, 1),
         )
 
     async def _drain(self) -> int:

@@ -52,6 +52,7 @@ class Fleet:
         self._ticker: asyncio.TimerHandle | None = None
         self.totals = Totals()
         self.current = EMPTY
+        self.slowest = 0.0  # seconds that the slowest worker took for the current generation
         self.restarts = 0
         self.refused = 0  # generations refused, counted once for each worker
         self.refusals: dict[int, str] = {}  # error by worker, of the current generation
@@ -75,13 +76,19 @@ class Fleet:
             self._spawn(index)
         self._ticker = self._loop.call_later(1.0, self._tick)
 
-    def serve(self, snapshot: Snapshot) -> None:
-        """Bring every worker to `snapshot`; sockets for its ports are held already."""
+    def serve(self, snapshot: Snapshot) -> bool:
+        """Bring every worker to `snapshot`, whose ports have sockets already; False when it says nothing new."""
+        change = plans.difference(self.current, snapshot)
+        if self.current is not EMPTY and _is_empty(change):
+            return False
+        way = (self.current.generation, snapshot.generation)
         self.current = snapshot
-        self._encoded.clear()
+        self.slowest = 0.0
+        self._encoded = {way: msgspec.Raw(plans.encode(change))}
         self.refusals.clear()
         for worker in self:
             self._advance(worker)
+        return True
 
     async def ask(self, seconds: float) -> None:
         """Have every worker report now; what does not come within `seconds` stays as of its last report."""
@@ -192,6 +199,7 @@ class Fleet:
         if worker.pending is None or worker.pending.generation != message.generation:
             return
         worker.served, worker.pending = worker.pending, None
+        self.slowest = max(self.slowest, message.seconds)
         worker.ready_at = worker.ready_at or self._loop.time()
         if worker.served.generation > self._good.generation:
             self._good = worker.served
@@ -264,3 +272,7 @@ class Fleet:
             if worker.missed > limit:
                 self._log.error("a worker sent no heartbeat and is killed", worker=worker.index, pid=worker.pid)
                 worker.kill()
+
+
+def _is_empty(change: plans.Change) -> bool:
+    return not change.dropped and not any(getattr(change, section) for section in plans.SECTIONS)
