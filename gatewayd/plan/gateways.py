@@ -150,7 +150,8 @@ class Outcome:
 
     def _accepted(self) -> Status:
         number, failure = generation(self.draft.item), self.accepted
-        bad = [one.spec.name for one in self.draft.listeners if self.listener_programmed(one) is not None]
+        listeners = [(one.spec.name, one.programmed) for one in self.draft.listeners]
+        bad = [name for name, fault in listeners if fault is not None or name in self.clashes]
         if failure is None and bad:
             return condition("Accepted", True, "ListenersNotValid", f"not served: {', '.join(bad)}", number)
         return judged("Accepted", failure, number)

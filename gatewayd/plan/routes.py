@@ -22,6 +22,8 @@ from gatewayd.routing.snapshot import RoutePlan
 VIEW = "View"
 VIEWS = "Views//"
 
+# How many rules of a route are served; a TCPRoute of version v1alpha2 may have more than one, which mean nothing.
+_RULES: Mapping[str, int] = {"TCPRoute": 1}
 _TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "UDPRoute": "udp"}
 
 
@@ -92,7 +94,7 @@ class RouteDraft:
             namespace=item.namespace,
             name=item.name,
             created=metadata(item).creation_timestamp,
-            rules=tuple(rule.plan for rule in self.rules if rule.plan is not None),
+            rules=tuple(rule.plan for rule in self.rules[: _RULES.get(item.kind)] if rule.plan is not None),
         )
 
     def _services(self) -> list[tuple[str, str, str]]:

@@ -1,0 +1,182 @@
+"""A plan after many others is the plan that a new Planner would make, in any order of files, and shares what it can."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatewayd.api.objects import Object, Objects
+from gatewayd.plan.build import Options, Planner
+from gatewayd.routing.snapshot import SECTIONS, Snapshot, apply, difference
+from tests.plan.manifests import (
+    API,
+    CART,
+    backend,
+    document,
+    endpoint_slice,
+    gateway,
+    gateway_class,
+    grant,
+    http,
+    https,
+    namespace,
+    route,
+    rule,
+    service,
+)
+from tests.plan.secrets import good_secret, secret
+from tests.plan.yaml_objects import parse, world
+
+OURS = "gatewayd.dev/gateway-controller"
+SELECTED = {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "red"}}}}
+ALL = {"namespaces": {"from": "All"}}
+PARENT = [{"name": "edge", "namespace": "shop"}]
+PARAMETERS = {"parametersRef": {"group": "gatewayd.dev", "kind": "GatewayConfig", "name": "limits"}}
+POLICY = document(
+    API,
+    "BackendTLSPolicy",
+    "tls",
+    "shop",
+    spec={
+        "targetRefs": [{"group": "", "kind": "Service", "name": "cart"}],
+        "validation": {"hostname": "a.com", "wellKnownCACertificates": "System"},
+    },
+)
+CONFIG = "gatewayd.dev/v1alpha1"
+
+# One file for each entry; its variants, of which "" is an empty file.
+FILES: dict[str, list[str]] = {
+    "class": [gateway_class("gatewayd", OURS), gateway_class("gatewayd", OURS, **PARAMETERS), ""],
+    "config": ["", document(CONFIG, "GatewayConfig", "limits", "default", spec={"limits": {"head": "16Ki"}})],
+    "edge": [
+        gateway(),
+        gateway("edge", http(allowedRoutes=ALL), http("b", 81, hostname="*.a.com")),
+        gateway("edge", http(allowedRoutes=SELECTED), https("s", "tls")),
+        gateway("edge", {"name": "tcp", "port": 80, "protocol": "TCP"}),
+        "",
+    ],
+    "rival": ["", gateway("rival"), gateway("rival", created="2020-01-01T00:00:00Z", addresses=[{"value": "127.0.0.9"}])],
+    "namespace": ["", namespace("stock", team="red"), namespace("stock", team="blue")],
+    "cart": [
+        route(),
+        route("cart", rule(matches=[{"path": {"value": "/x"}}])),
+        route(hostnames=["x.a.com", "b.org"]),
+        route("cart", rule(backend(namespace="stock"))),
+        "",
+    ],
+    "rent": ["", route("rent", rule(backend()), ns="stock", parents=PARENT), route("rent", parents=[{"name": "gone"}])],
+    "tcp": ["", route("raw", kind="TCPRoute"), route("raw", kind="TCPRoute", parents=[{"name": "rival"}])],
+    "service": [service(), service("cart", {"port": 80, "name": "web"}), service("cart", {"port": 81}), ""],
+    "stock": ["", service(ns="stock"), service("cart", {"port": 80, "appProtocol": "kubernetes.io/h2c"}, ns="stock")],
+    "slice": [
+        endpoint_slice("127.0.0.1"),
+        endpoint_slice("127.0.0.2", ports=[{"name": "web", "port": 1}]),
+        endpoint_slice("127.0.0.3", of="cart", ns="stock"),
+        "",
+    ],
+    "slice2": ["", endpoint_slice("127.0.0.4", name="cart-2")],
+    "grant": ["", grant(), grant(of="stock")],
+    "secret": [good_secret("tls", "shop", "a.com"), secret("tls", "shop", b"junk", b"junk"), ""],
+    "policy": ["", "", POLICY],
+}
+PARSED: dict[str, list[list[Object]]] = {
+    name: [parse(text, f"{name}.yaml") for text in variants] for name, variants in FILES.items()
+}
+choices = st.tuples(*[st.integers(0, len(variants) - 1) for variants in FILES.values()])
+edits = st.lists(st.tuples(st.sampled_from(list(FILES)), st.integers(0, 4)), min_size=1, max_size=3)
+
+
+def objects(state: dict[str, int], order: list[str]) -> Objects:
+    """The objects of all files; those of an unchanged file are the same instances."""
+    return Objects([item for name in order for item in PARSED[name][state[name]]])
+
+
+def shares_what_it_can(old: Snapshot, new: Snapshot) -> bool:
+    """Whether every record that did not change is the same instance."""
+    pairs = [(getattr(old, section), getattr(new, section)) for section in SECTIONS]
+    return all(after[key] is before[key] for before, after in pairs for key in before if after.get(key) == before[key])
+
+
+@settings(deadline=None, max_examples=150)
+@given(choices, st.lists(edits, min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_a_plan_after_others_is_the_plan_of_a_new_planner(
+    start: tuple[int, ...], steps: list[list[tuple[str, int]]], chance: random.Random
+) -> None:
+    planner = Planner()
+    state, order = dict(zip(FILES, start, strict=True)), list(FILES)
+    before = planner.plan(objects(state, order), Options()).snapshot
+    for step in steps:
+        state |= {name: variant % len(FILES[name]) for name, variant in step}
+        chance.shuffle(order)
+        found = planner.plan(objects(state, order), Options())
+        fresh = Planner().plan(objects(state, sorted(order)), Options())
+        assert found.snapshot == fresh.snapshot
+        assert found.statuses == fresh.statuses
+        assert found.problems == fresh.problems
+        assert shares_what_it_can(before, found.snapshot)
+        assert apply(before, difference(before, found.snapshot)) == found.snapshot
+        before = found.snapshot
+
+
+@settings(deadline=None, max_examples=60)
+@given(choices)
+def test_every_plan_can_be_sent(start: tuple[int, ...]) -> None:
+    """A snapshot survives the way to a worker, and names nothing that it does not hold."""
+    state = dict(zip(FILES, start, strict=True))
+    snapshot = Planner().plan(objects(state, list(FILES)), Options()).snapshot
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=Snapshot) == snapshot
+    listeners = [one for port in snapshot.ports.values() for one in port.listeners]
+    assert {key for one in listeners for keys in one.hosts.values() for key in keys} == set(snapshot.routes)
+    assert {one.settings for one in listeners} <= set(snapshot.settings)
+    assert {key for one in listeners for key in one.certificates} == set(snapshot.certificates)
+    shares = [share for one in snapshot.routes.values() for each in one.rules for share in each.shares]
+    assert {share.backend for share in shares if share.backend} == set(snapshot.backends)
+    assert all(bool(share.backend) != bool(share.failure) for share in shares)
+
+
+CHANGES = [
+    # (file, its new text, sections in which something changes)
+    ("slice", endpoint_slice("127.0.0.9"), {"backends"}),
+    ("cart", route("cart", rule(matches=[{"method": "GET"}])), {"routes"}),
+    ("cart", "# a comment\n", {"routes", "ports", "backends"}),
+    ("secret", good_secret("tls", "shop", "b.com"), {"certificates"}),
+    ("edge", gateway("edge", http(), https("s", "tls"), http("new", 81)), {"ports"}),
+    ("other", route("other", hostnames=["o.com"]), {"routes", "ports"}),
+    ("namespace", namespace("nobody", team="red"), set()),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "sections"), CHANGES)
+def test_a_change_touches_what_it_is_about(name: str, text: str, sections: set[str]) -> None:
+    files = {
+        "class": gateway_class("gatewayd", OURS),
+        "edge": gateway("edge", http(), https("s", "tls")),
+        "cart": route(),
+        "service": service(),
+        "slice": endpoint_slice("127.0.0.1"),
+        "secret": good_secret("tls", "shop", "a.com"),
+        "rest": route("rest", rule(backend("rest")), hostnames=["rest.com"]) + service("rest") + endpoint_slice(of="rest"),
+    }
+    parsed = {file: parse(content, file) for file, content in files.items()}
+    planner = Planner()
+    old = planner.plan(Objects([item for items in parsed.values() for item in items]), Options(generation=1)).snapshot
+    parsed[name] = parse(text, name)
+    new = planner.plan(Objects([item for items in parsed.values() for item in items]), Options(generation=2)).snapshot
+    change = difference(old, new)
+    touched = {section for section in SECTIONS if getattr(change, section) or section in change.dropped}
+    assert touched == sections
+    assert new.routes["HTTPRoute/shop/rest"] is old.routes["HTTPRoute/shop/rest"]
+    assert new.backends["shop/rest:80"] is old.backends["shop/rest:80"]
+
+
+def test_the_plan_does_not_hold_on_to_keys_of_secrets_that_are_gone() -> None:
+    planner = Planner()
+    tls = gateway("edge", https("s", "tls"))
+    assert planner.plan(world(tls, good_secret("tls", "shop", "a.com"), CART), Options()).snapshot.certificates
+    result = planner.plan(world(tls, CART), Options())
+    assert result.snapshot.certificates == {}
+    assert [one.field for one in result.problems] == ["spec.listeners[0].tls.certificateRefs[0]"]

@@ -1,0 +1,227 @@
+"""HTTPRoute rules -> RulePlan: matches, filters, and what happens to a rule that cannot be served as written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gatewayd.plan.build import Options, Planner, Result
+from gatewayd.routing.snapshot import Condition, Edit, Filters, MatchPlan, PathEdit, Redirect, RulePlan
+from tests.plan.manifests import CART, backend, gateway, route, rule
+from tests.plan.verdicts import holds, short
+from tests.plan.yaml_objects import world
+
+
+def plan(*rules: dict[str, Any]) -> Result:
+    return Planner().plan(world(gateway(), route("cart", *rules), CART), Options())
+
+
+def compiled(one: dict[str, Any]) -> RulePlan:
+    (found,) = plan(one).snapshot.routes["HTTPRoute/shop/cart"].rules
+    return found
+
+
+def conditions(result: Result) -> list[dict[str, Any]]:
+    (entry,) = result.statuses["HTTPRoute/shop/cart"]["parents"]
+    found: list[dict[str, Any]] = entry["conditions"]
+    return found
+
+
+MATCHES = [
+    ({}, MatchPlan()),  # the default: PathPrefix /
+    ({"path": {"value": "/cart"}}, MatchPlan(path=b"/cart")),
+    ({"path": {"value": "/cart/"}}, MatchPlan(path=b"/cart")),  # a trailing slash of a prefix does not count
+    ({"path": {"type": "Exact", "value": "/cart/"}}, MatchPlan(path_kind="exact", path=b"/cart/")),  # of an exact one does
+    ({"path": {"value": "/%63art"}}, MatchPlan(path=b"/cart")),  # the normal form of RFC 3986 6.2.2
+    ({"path": {"type": "RegularExpression", "value": "/v[0-9]+"}}, MatchPlan(path_kind="regex", path=b"/v[0-9]+")),
+    ({"method": "GET"}, MatchPlan(method=b"GET")),
+    ({"headers": [{"name": "X-Tag", "value": "A"}]}, MatchPlan(headers=(Condition(name=b"x-tag", value=b"A"),))),
+    (
+        {"headers": [{"name": "x", "value": "a+", "type": "RegularExpression"}]},
+        MatchPlan(headers=(Condition(name=b"x", value=b"a+", regex=True),)),
+    ),
+    ({"queryParams": [{"name": "Q", "value": "a"}]}, MatchPlan(query=(Condition(name=b"Q", value=b"a"),))),  # case counts
+]
+
+
+@pytest.mark.parametrize(("match", "expected"), MATCHES)
+def test_match(match: dict[str, Any], expected: MatchPlan) -> None:
+    assert compiled(rule(matches=[match])).matches == (expected,)
+
+
+def modifier(kind: str, **edit: Any) -> dict[str, Any]:
+    return {"type": kind, kind[0].lower() + kind[1:]: edit}
+
+
+def rewrite(**fields: Any) -> dict[str, Any]:
+    return {"type": "URLRewrite", "urlRewrite": fields}
+
+
+def full(path: str) -> dict[str, str]:
+    return {"type": "ReplaceFullPath", "replaceFullPath": path}
+
+
+def prefix(path: str) -> dict[str, str]:
+    return {"type": "ReplacePrefixMatch", "replacePrefixMatch": path}
+
+
+FILTERS = [
+    (
+        [modifier("RequestHeaderModifier", set=[{"name": "X-A", "value": "1"}], remove=["X-B"])],
+        Filters(request=Edit(set=((b"x-a", b"1"),), remove=(b"x-b",))),
+    ),
+    (  # names that differ only by case: the first counts (HTTPHeader.name)
+        [modifier("ResponseHeaderModifier", add=[{"name": "X-A", "value": "1"}, {"name": "x-a", "value": "2"}])],
+        Filters(response=Edit(add=((b"x-a", b"1"),))),
+    ),
+    ([rewrite(hostname="b.org", path=full("/x"))], Filters(hostname=b"b.org", path=PathEdit(value=b"/x"))),
+    ([rewrite(path=prefix("/"))], Filters(path=PathEdit(value=b"/", prefix=b"/cart"))),  # the rule's own prefix
+    ([rewrite(path=prefix(""))], Filters(path=PathEdit(value=b"", prefix=b"/cart"))),
+    ([rewrite(path=full("/a b/ü?"))], Filters(path=PathEdit(value=b"/a%20b/%C3%BC%3F"))),  # what a URI cannot carry
+    (  # both modifiers and a rewrite make one record
+        [
+            modifier("RequestHeaderModifier", remove=["a"]),
+            rewrite(hostname="b.org"),
+            modifier("ResponseHeaderModifier", remove=["b"]),
+        ],
+        Filters(request=Edit(remove=(b"a",)), response=Edit(remove=(b"b",)), hostname=b"b.org"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("filters", "expected"), FILTERS)
+def test_filters(filters: list[dict[str, Any]], expected: Filters) -> None:
+    found = compiled(rule(matches=[{"path": {"value": "/cart/"}}], filters=filters))
+    assert found.filters == expected
+    at_backend = compiled(rule(backend(filters=filters), matches=[{"path": {"value": "/cart/"}}]))
+    assert at_backend.shares[0].filters == expected
+    assert at_backend.filters is None
+
+
+REDIRECTS = [
+    ({}, Redirect()),
+    ({"hostname": "b.org", "statusCode": 301}, Redirect(status=301, hostname=b"b.org")),
+    ({"scheme": "https", "port": 8443}, Redirect(scheme=b"https", port=8443)),
+    ({"path": prefix("/x")}, Redirect(path=PathEdit(value=b"/x", prefix=b"/"))),
+]
+
+
+@pytest.mark.parametrize(("spec", "expected"), REDIRECTS)
+def test_redirect(spec: dict[str, Any], expected: Redirect) -> None:
+    found = compiled({"filters": [{"type": "RequestRedirect", "requestRedirect": spec}]})
+    assert found.filters == Filters(redirect=expected)
+    assert found.shares == ()
+
+
+def test_rules_carry_index_name_source_and_weights() -> None:
+    text = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: cart, namespace: shop}
+spec:
+  parentRefs: [{name: edge}]
+  rules:
+  - name: first
+    backendRefs: [{name: cart, port: 80}]
+  - backendRefs: [{name: cart, port: 80, weight: 0}, {name: cart, port: 80, weight: 7}]
+"""
+    result = Planner().plan(world(gateway(), text, CART), Options())
+    first, second = result.snapshot.routes["HTTPRoute/shop/cart"].rules
+    assert (first.index, first.name, second.index, second.name) == (0, "first", 1, "")
+    assert (first.source, second.source) == ("test.yaml:8", "test.yaml:10")
+    assert [share.weight for share in second.shares] == [0, 7]
+
+
+def test_a_rule_without_backends_is_resolved() -> None:
+    """It is answered 500, while the route is Accepted and its references are resolved."""
+    result = plan({"matches": [{"path": {"value": "/x"}}]})
+    assert holds("Accepted=True/Accepted ResolvedRefs=True/ResolvedRefs", conditions(result))
+    assert result.snapshot.routes["HTTPRoute/shop/cart"].rules[0].shares == ()
+
+
+UNSERVABLE = [
+    {"matches": [{"path": {"type": "RegularExpression", "value": "("}}]},
+    {"matches": [{"path": {"type": "RegularExpression", "value": "(?=a)"}}]},  # RE2 has no lookahead
+    {"matches": [{"headers": [{"name": "x", "value": "[", "type": "RegularExpression"}]}]},
+    {"matches": [{"queryParams": [{"name": "x", "value": "a**", "type": "RegularExpression"}]}]},
+    {"matches": [{"path": {"type": "Exact", "value": "/a%00"}}]},  # refused in requests as well
+    {"filters": [modifier("RequestHeaderModifier", set=[{"name": "Content-Length", "value": "5"}])]},  # frames the body
+    {"filters": [modifier("RequestHeaderModifier", remove=["Host"])]},  # URLRewrite is the way to change it
+    {"filters": [modifier("ResponseHeaderModifier", add=[{"name": "Transfer-Encoding", "value": "chunked"}])]},
+    {"filters": [modifier("RequestHeaderModifier", remove=["a b"])]},  # no token
+]
+
+
+@pytest.mark.parametrize("bad", UNSERVABLE)
+def test_a_rule_that_cannot_be_served_is_dropped_alone(bad: dict[str, Any]) -> None:
+    """PartiallyInvalid with a message that starts `Dropped Rule` (HTTPRoute conditions); neighbours stay."""
+    result = plan(rule(**bad), rule())
+    assert holds("Accepted=True/Accepted PartiallyInvalid=True/UnsupportedValue", conditions(result))
+    partly = next(one for one in conditions(result) if one["type"] == "PartiallyInvalid")
+    assert partly["message"].startswith("Dropped Rule")
+    assert [one.index for one in result.snapshot.routes["HTTPRoute/shop/cart"].rules] == [1]
+    (problem,) = result.problems
+    assert problem.field == "spec.rules[0]"
+    assert problem.severity == "error"
+
+
+@pytest.mark.parametrize("bad", UNSERVABLE)
+def test_a_route_whose_rules_are_all_dropped_is_refused(bad: dict[str, Any]) -> None:
+    result = plan(rule(**bad))
+    assert holds("Accepted=False/UnsupportedValue", conditions(result)), short(conditions(result))
+    assert "PartiallyInvalid" not in short(conditions(result))
+    assert result.snapshot.routes == {}
+    assert result.statuses["Gateway/shop/edge"]["listeners"][0]["attachedRoutes"] == 0
+
+
+CORS = {"type": "CORS", "cors": {"allowOrigins": ["*"]}}
+EXTENSION = {"type": "ExtensionRef", "extensionRef": {"group": "x.io", "kind": "Filter", "name": "f"}}
+AUTH = {"type": "ExternalAuth", "externalAuth": {"protocol": "GRPC", "backendRef": backend(), "grpc": {}}}
+CLOSED = [(CORS, "CORSNotServed"), (EXTENSION, "ExtensionRefNotServed"), (AUTH, "ExternalAuthNotServed")]
+
+
+@pytest.mark.parametrize(("spec", "reason"), CLOSED)
+def test_filters_that_guard_something_fail_closed(spec: dict[str, Any], reason: str) -> None:
+    """A rule must not be served without its authorization just because that is not served yet."""
+    result = plan(rule(filters=[spec]), rule())
+    guarded, free = result.snapshot.routes["HTTPRoute/shop/cart"].rules
+    assert (guarded.refusal, free.refusal) == (reason, "")
+    assert holds("Accepted=True/Accepted gatewayd.dev/NotServed=True/UnsupportedField", conditions(result))
+    assert any(one.field == "spec.rules[0].filters[0]" or "extensionRef" in one.field for one in result.problems)
+
+
+def test_an_extension_is_an_unresolved_reference() -> None:
+    assert holds("ResolvedRefs=False/InvalidKind", conditions(plan(rule(filters=[EXTENSION]))))
+
+
+@pytest.mark.parametrize(("spec", "reason"), [case for case in CLOSED if case[0] is not AUTH])
+def test_such_filters_on_a_backend_close_its_share_only(spec: dict[str, Any], reason: str) -> None:
+    shares = compiled(rule(backend(filters=[spec], weight=3), backend())).shares
+    assert [(one.failure, one.backend, one.weight) for one in shares] == [(reason, "", 3), ("", "shop/cart:80", 1)]
+
+
+OPEN = [
+    ({"timeouts": {"request": "5s"}}, "spec.rules[0].timeouts"),
+    ({"retry": {"attempts": 2}}, "spec.rules[0].retry"),
+    ({"sessionPersistence": {"type": "Cookie", "cookie": {}}}, "spec.rules[0].sessionPersistence"),
+    ({"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": backend()}}]}, "spec.rules[0].filters[0]"),
+]
+
+
+@pytest.mark.parametrize(("fields", "path"), OPEN)
+def test_fields_that_are_not_served_yet_are_told_and_the_rule_is_served(fields: dict[str, Any], path: str) -> None:
+    result = plan(rule(**fields))
+    condition = next(one for one in conditions(result) if one["type"] == "gatewayd.dev/NotServed")
+    assert (condition["status"], condition["reason"]) == ("True", "UnsupportedField")
+    assert path in condition["message"]
+    (found,) = result.snapshot.routes["HTTPRoute/shop/cart"].rules
+    assert (found.refusal, found.shares[0].failure) == ("", "")
+    assert [(one.field, one.severity) for one in result.problems] == [(path, "warning")]
+
+
+def test_a_mirror_that_leads_nowhere_does_not_stop_the_traffic() -> None:
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend("gone")}}
+    result = plan(rule(filters=[mirror]))
+    assert holds("Accepted=True/Accepted ResolvedRefs=False/BackendNotFound", conditions(result))
+    assert result.snapshot.routes["HTTPRoute/shop/cart"].rules[0].shares[0].failure == ""
