@@ -51,9 +51,16 @@ def open_nonblocking(descriptor: int) -> int:
 def writer(descriptor: int) -> Callable[[bytes], int]:
     """The function that writes bytes to `descriptor` without waiting: OSError (BlockingIOError) when it would wait."""
     if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-        peer = socket.socket(fileno=os.dup(descriptor))
-        return lambda data: peer.send(data, socket.MSG_DONTWAIT)
+        return lambda data: _send(descriptor, data)
     return lambda data: os.write(descriptor, data)
+
+
+def _send(descriptor: int, data: bytes) -> int:
+    peer = socket.socket(fileno=descriptor)
+    try:
+        return peer.send(data, socket.MSG_DONTWAIT)
+    finally:
+        peer.detach()
 
 
 class Log:
