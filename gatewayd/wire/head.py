@@ -164,9 +164,14 @@ def _build(
     head.upgrade = b""
     head.length = 0
     pieces = _split_request(block)
-    head.block = pieces[0] + pieces[3] if len(pieces) == 4 else b"".join(pieces[::3])
-    head.specials = specials = _specials(pieces)
-    host = specials.pop(b"host", None)
+    if len(pieces) == 4 and len(pieces[1]) == 4:  # Host alone: no other special field has four letters
+        head.block = pieces[0] + pieces[3]
+        head.specials = specials = {}
+        host: bytes | None = pieces[2]
+    else:
+        head.block = b"".join(pieces[::3])
+        head.specials = specials = _specials(pieces)
+        host = specials.pop(b"host", None)
     if host is None and (minor or authority is None):
         raise Refused(400, "no_host")
     host = authority or host or b""
@@ -194,21 +199,17 @@ def _specials(pieces: list[bytes], status: int = 400) -> dict[bytes, bytes]:
     """The special fields of a split block, by lower-case name. Repeated ones are joined or refused. Look-alikes with
     an underscore are among them, under names that nobody asks for: so they are dropped.
     """
-    found = dict(zip(map(bytes.lower, pieces[1::3]), map(_strip, pieces[2::3]), strict=True))
+    found = dict(zip(map(bytes.lower, pieces[1::3]), pieces[2::3]))  # noqa: B905  they are equally long
     if len(found) * 3 + 1 != len(pieces):
         return _join_repeated(pieces, status)
     return found
-
-
-def _strip(value: bytes) -> bytes:
-    return value.strip(b" \t")
 
 
 def _join_repeated(pieces: list[bytes], status: int) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for place in range(1, len(pieces), 3):
         name = pieces[place].lower()
-        value = pieces[place + 1].strip(b" \t")
+        value = pieces[place + 1]
         if name in found:
             if name in _ONCE:
                 raise Refused(status, "repeated_" + name.decode().replace("-", "_"))
