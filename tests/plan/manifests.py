@@ -30,7 +30,12 @@ def https(name: str, secret: str, port: int = 443, **rest: Any) -> dict[str, Any
 
 
 def gateway(
-    name: str = "edge", *listeners: dict[str, Any], ns: str = "shop", created: str = "", of: str = "gatewayd", **spec: Any
+    name: str = "edge",
+    *listeners: dict[str, Any],
+    ns: str = "shop",
+    created: str = "",
+    of: str = "gatewayd",
+    **spec: Any,
 ) -> str:
     """A Gateway with an HTTP listener on port 80 unless others are given."""
     metadata = {"creationTimestamp": created} if created else {}

@@ -52,7 +52,13 @@ PLACES = [
         ["127.0.0.9"],
         ["127.0.0.9:80"],
     ),
-    ([{"type": "Hostname", "value": "a.com"}], {}, "Accepted=False/UnsupportedAddress Programmed=False/Invalid", [], []),
+    (
+        [{"type": "Hostname", "value": "a.com"}],
+        {},
+        "Accepted=False/UnsupportedAddress Programmed=False/Invalid",
+        [],
+        [],
+    ),
     (
         [*ip("127.0.0.9"), {"type": "example.com/own", "value": "x"}],
         {},

@@ -34,7 +34,13 @@ REASONS = [
     ([http()], {"port": 80}, "shop", [], "True/Accepted"),
     ([http()], {"sectionName": "other"}, "shop", [], "False/NoMatchingParent"),
     ([http()], {"port": 81}, "shop", [], "False/NoMatchingParent"),
-    ([http(), http("b", 81)], {"sectionName": "http", "port": 81}, "shop", [], "False/NoMatchingParent"),  # both must fit
+    (
+        [http(), http("b", 81)],
+        {"sectionName": "http", "port": 81},
+        "shop",
+        [],
+        "False/NoMatchingParent",
+    ),  # both must fit
     ([http()], {}, "other", [], "False/NotAllowedByListeners"),  # Same is the default
     ([http(allowedRoutes=ANY)], {}, "other", [], "True/Accepted"),
     ([http(allowedRoutes=TEAM)], {}, "other", [], "True/Accepted"),
@@ -103,7 +109,7 @@ def test_hosts_are_the_intersection() -> None:
 
 def test_the_oldest_tcp_route_comes_first() -> None:
     """Two TCPRoutes on one listener are both accepted and counted; only the older one is served."""
-    tcp = {"kind": "TCPRoute"}
+    tcp: dict[str, Any] = {"kind": "TCPRoute"}
     result = plan(
         gateway("edge", TCP),
         route("a", rule(backend()), created="2026-01-02T00:00:00Z", **tcp),

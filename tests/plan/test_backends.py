@@ -111,7 +111,11 @@ ENDPOINTS = [
         ],
         [("10.0.0.1", 8080), ("fd00::1", 8080)],
     ),
-    (service(), [endpoint_slice({"addresses": ["10.0.0.1", "10.0.0.9"]})], [("10.0.0.1", 8080)]),  # only the first counts
+    (
+        service(),
+        [endpoint_slice({"addresses": ["10.0.0.1", "10.0.0.9"]})],
+        [("10.0.0.1", 8080)],
+    ),  # only the first counts
     (  # ports meet by name
         service("cart", NAMED),
         [endpoint_slice("10.0.0.1", ports=[{"name": "admin", "port": 1}, {"name": "web", "port": 2}])],

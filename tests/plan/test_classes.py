@@ -113,7 +113,7 @@ SETTINGS = [
 def test_settings(
     spec: dict[str, Any], infrastructure: dict[str, Any], configs: list[str], key: str, expected: Settings
 ) -> None:
-    body = {"infrastructure": infrastructure} if infrastructure else {}
+    body: dict[str, Any] = {"infrastructure": infrastructure} if infrastructure else {}
     result = plan(gateway_class("edge", OURS, **spec), gateway("edge", of="edge", **body), *configs)
     (listener,) = result.snapshot.ports[":80"].listeners
     assert listener.settings == key
@@ -136,7 +136,7 @@ def test_parameters_that_cannot_be_found(
     controller: str, spec: dict[str, Any], infrastructure: dict[str, Any], culprit: str
 ) -> None:
     """InvalidParameters: the limits that somebody asked for are not replaced by others in silence."""
-    body = {"infrastructure": infrastructure} if infrastructure else {}
+    body: dict[str, Any] = {"infrastructure": infrastructure} if infrastructure else {}
     texts = [gateway_class("edge", controller, **spec), gateway("edge", of="edge", **body)]
     result = plan(*texts)
     conditions = result.statuses["Gateway/shop/edge"]["conditions"]
@@ -152,7 +152,7 @@ FOREIGN_PARAMETERS = [(refer("x", "x.io", "Proxy"), {}), ({}, refer("x", "x.io",
 @pytest.mark.parametrize(("spec", "infrastructure"), FOREIGN_PARAMETERS)
 def test_parameters_of_another_controller_are_left_alone(spec: dict[str, Any], infrastructure: dict[str, Any]) -> None:
     """A cluster's own YAML names the parameters of the controller that it was written for."""
-    body = {"infrastructure": infrastructure} if infrastructure else {}
+    body: dict[str, Any] = {"infrastructure": infrastructure} if infrastructure else {}
     result = plan(gateway_class("edge", FOREIGN, **spec), gateway("edge", of="edge", **body))
     assert set(result.snapshot.ports) == {":80"}
     assert [one.severity for one in result.problems] == ["warning"]

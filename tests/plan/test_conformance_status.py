@@ -105,7 +105,11 @@ ROUTES = [
         "Accepted=True/Accepted ResolvedRefs=False/RefNotPermitted",
     ),
     ("httproute-reference-grant", f"HTTPRoute/{INFRA}/reference-grant", BOTH),
-    ("httproute-omitted-backendrefs", f"HTTPRoute/{INFRA}/omitted-backendrefs", BOTH),  # a rule without backends is resolved
+    (
+        "httproute-omitted-backendrefs",
+        f"HTTPRoute/{INFRA}/omitted-backendrefs",
+        BOTH,
+    ),  # a rule without backends is resolved
     (
         "httproute-partially-invalid-via-invalid-reference-grant",
         f"HTTPRoute/{INFRA}/invalid-reference-grant",
@@ -172,7 +176,14 @@ def test_route(manifest: str, key: str, expected: str) -> None:
 
 # (manifest, gateway, listener, conditions, attached routes, supportedKinds; None: not looked at)
 LISTENERS = [
-    ("gateway-invalid-route-kind", "gateway-only-invalid-route-kind", "http", "ResolvedRefs=False/InvalidRouteKinds", 0, []),
+    (
+        "gateway-invalid-route-kind",
+        "gateway-only-invalid-route-kind",
+        "http",
+        "ResolvedRefs=False/InvalidRouteKinds",
+        0,
+        [],
+    ),
     (
         "gateway-invalid-route-kind",
         "gateway-supported-and-invalid-route-kind",
@@ -271,7 +282,14 @@ LISTENERS = [
         ("tcproute-parentref-port-and-section-name", "tcp-multi-listener-gateway", name, HEALTHY, 1, ["TCPRoute"])
         for name in ("one", "two", "three")
     ],
-    ("tcproute-invalid-non-tcp-listener", "tcp-mixed-protocol-gateway", "only-allow-http-routes", HEALTHY, 0, ["HTTPRoute"]),
+    (
+        "tcproute-invalid-non-tcp-listener",
+        "tcp-mixed-protocol-gateway",
+        "only-allow-http-routes",
+        HEALTHY,
+        0,
+        ["HTTPRoute"],
+    ),
     # Client certificates are not served yet: the HTTPS listener is refused, its neighbour is not.
     (
         "gateway-invalid-default-frontend-client-certificate-validation",

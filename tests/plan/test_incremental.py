@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.plan.build import Options, Planner
+from gatewayd.plan.routes import Routed, RouteDraft
 from gatewayd.routing.snapshot import SECTIONS, Snapshot, apply, difference
 from tests.plan.manifests import (
     API,
@@ -59,7 +60,11 @@ FILES: dict[str, list[str]] = {
         gateway("edge", {"name": "tcp", "port": 80, "protocol": "TCP"}),
         "",
     ],
-    "rival": ["", gateway("rival"), gateway("rival", created="2020-01-01T00:00:00Z", addresses=[{"value": "127.0.0.9"}])],
+    "rival": [
+        "",
+        gateway("rival"),
+        gateway("rival", created="2020-01-01T00:00:00Z", addresses=[{"value": "127.0.0.9"}]),
+    ],
     "namespace": ["", namespace("stock", team="red"), namespace("stock", team="blue")],
     "cart": [
         route(),
@@ -159,7 +164,9 @@ def test_a_change_touches_what_it_is_about(name: str, text: str, sections: set[s
         "service": service(),
         "slice": endpoint_slice("127.0.0.1"),
         "secret": good_secret("tls", "shop", "a.com"),
-        "rest": route("rest", rule(backend("rest")), hostnames=["rest.com"]) + service("rest") + endpoint_slice(of="rest"),
+        "rest": route("rest", rule(backend("rest")), hostnames=["rest.com"])
+        + service("rest")
+        + endpoint_slice(of="rest"),
     }
     parsed = {file: parse(content, file) for file, content in files.items()}
     planner = Planner()
@@ -180,3 +187,26 @@ def test_the_plan_does_not_hold_on_to_keys_of_secrets_that_are_gone() -> None:
     result = planner.plan(world(tls, CART), Options())
     assert result.snapshot.certificates == {}
     assert [one.field for one in result.problems] == ["spec.listeners[0].tls.certificateRefs[0]"]
+
+
+def test_one_route_of_many_costs_one_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"r{n}": parse(route(f"r{n}", hostnames=[f"h{n}.com"]), f"r{n}.yaml") for n in range(300)}
+    rest = parse(gateway_class("gatewayd", OURS) + gateway() + CART)
+    planner = Planner()
+    old = planner.plan(Objects([*rest, *(item for items in files.values() for item in items)]), Options())
+    compiled: list[str] = []
+    compile_route = RouteDraft.compile
+
+    def count(draft: RouteDraft) -> Routed:
+        compiled.append(draft.item.name)
+        return compile_route(draft)
+
+    monkeypatch.setattr(RouteDraft, "compile", count)
+    files["r7"] = parse(route("r7", hostnames=["other.com"]), "r7.yaml")
+    new = planner.plan(Objects([*rest, *(item for items in files.values() for item in items)]), Options())
+    assert compiled == ["r7"]
+    assert len(difference(old.snapshot, new.snapshot).ports) == 1
+    (listener,) = new.snapshot.ports[":80"].listeners
+    assert len(listener.hosts) == 300
+    assert b"other.com" in listener.hosts
+    assert b"h7.com" not in listener.hosts

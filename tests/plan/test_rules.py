@@ -32,7 +32,10 @@ MATCHES = [
     ({}, MatchPlan()),  # the default: PathPrefix /
     ({"path": {"value": "/cart"}}, MatchPlan(path=b"/cart")),
     ({"path": {"value": "/cart/"}}, MatchPlan(path=b"/cart")),  # a trailing slash of a prefix does not count
-    ({"path": {"type": "Exact", "value": "/cart/"}}, MatchPlan(path_kind="exact", path=b"/cart/")),  # of an exact one does
+    (
+        {"path": {"type": "Exact", "value": "/cart/"}},
+        MatchPlan(path_kind="exact", path=b"/cart/"),
+    ),  # of an exact one does
     ({"path": {"value": "/%63art"}}, MatchPlan(path=b"/cart")),  # the normal form of RFC 3986 6.2.2
     ({"path": {"type": "RegularExpression", "value": "/v[0-9]+"}}, MatchPlan(path_kind="regex", path=b"/v[0-9]+")),
     ({"method": "GET"}, MatchPlan(method=b"GET")),
@@ -41,7 +44,10 @@ MATCHES = [
         {"headers": [{"name": "x", "value": "a+", "type": "RegularExpression"}]},
         MatchPlan(headers=(Condition(name=b"x", value=b"a+", regex=True),)),
     ),
-    ({"queryParams": [{"name": "Q", "value": "a"}]}, MatchPlan(query=(Condition(name=b"Q", value=b"a"),))),  # case counts
+    (
+        {"queryParams": [{"name": "Q", "value": "a"}]},
+        MatchPlan(query=(Condition(name=b"Q", value=b"a"),)),
+    ),  # case counts
 ]
 
 
