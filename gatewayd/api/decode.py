@@ -145,7 +145,9 @@ def _unknown_kind(group: str, version: str, kind: str) -> Finding:
         return Finding(("kind",), f"{printable(api_version)} has no kind {written(kind)}", hint)
     homes = [f"{space}/{versions[0]}" for (space, name), (_, versions) in KINDS.items() if name == kind and space]
     hint = f"our {kind} is of `apiVersion: {homes[0]}`" if homes else ""
-    return Finding(("kind",), printable(f"{kind} ({api_version}) is not served by a gateway and is skipped"), hint, "warning")
+    return Finding(
+        ("kind",), printable(f"{kind} ({api_version}) is not served by a gateway and is skipped"), hint, "warning"
+    )
 
 
 def _resource(record: type[Record], version: str, value: dict[str, Any], findings: Findings) -> Record | None:

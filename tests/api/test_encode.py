@@ -26,8 +26,11 @@ def plain(text: str) -> dict[str, Any]:
 
 
 def test_defaults_are_applied_and_unset_fields_left_out():
-    text = "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: HTTPRoute\nmetadata:\n  name: r\n  annotations: {a: 1e3}\n"
-    assert plain(text + "  x: 1.5\nspec:\n  rules: [{backendRefs: [{name: a, port: 80}]}]\nstatus: {parents: []}\n") == {
+    text = "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: HTTPRoute\n"
+    text += "metadata:\n  name: r\n  annotations: {a: 1e3}\n"
+    assert plain(
+        text + "  x: 1.5\nspec:\n  rules: [{backendRefs: [{name: a, port: 80}]}]\nstatus: {parents: []}\n"
+    ) == {
         "apiVersion": "gateway.networking.k8s.io/v1beta1",
         "kind": "HTTPRoute",
         "metadata": {"name": "r", "namespace": "default", "annotations": {"a": "1e3"}, "x": 1.5},

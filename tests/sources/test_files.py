@@ -1,0 +1,438 @@
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gatewayd.api.objects import Object
+from gatewayd.sources.files import TICK_NS, FileSource, Loaded
+
+VERSION = "apiVersion: v1\nkind: ConfigMap\n"
+
+
+def config(name: str, value: str = "x") -> str:
+    return f"{VERSION}metadata: {{name: {name}}}\ndata: {{value: {value}}}\n"
+
+
+def many(*names: str, value: str = "x") -> str:
+    return "---\n".join(config(name, value) for name in names)
+
+
+def names(loaded: Loaded) -> list[str]:
+    return [item.name for item in loaded.objects.all()]
+
+
+def value(loaded: Loaded, name: str) -> str:
+    item = loaded.objects.get("ConfigMap", "default", name)
+    assert item is not None
+    data: dict[str, str] = getattr(item.resource, "data")  # noqa: B009 - the record is known to be a ConfigMap
+    return data["value"]
+
+
+def errors(loaded: Loaded) -> list[str]:
+    return [str(each) for each in loaded.problems if each.severity == "error"]
+
+
+def warnings(loaded: Loaded) -> list[str]:
+    return [str(each) for each in loaded.problems if each.severity == "warning"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a.yaml").write_text(many("a1", "a2"))
+    (tmp_path / "b" / "c.yml").write_text(config("c"))
+    (tmp_path / "b" / "d.json").write_text(
+        '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d"},\n\t"data": {}}'
+    )
+    (tmp_path / "b" / "e.txt").write_text("no: yaml: at: all")
+    (tmp_path / "b" / ".#c.yml").symlink_to("nowhere")
+    return tmp_path
+
+
+def test_folders_are_read_recursively_in_order(folder: Path):
+    loaded = FileSource([folder]).load()
+    assert names(loaded) == ["a1", "a2", "c", "d"]
+    assert loaded.problems == []
+    assert loaded.changed
+    assert not loaded.unsettled
+    assert [item.file for item in loaded.objects.all()][:2] == [str(folder / "a.yaml")] * 2
+
+
+def test_a_file_is_read_once_whatever_leads_to_it(folder: Path):
+    (folder / "link.yaml").symlink_to("a.yaml")
+    (folder / "circle").symlink_to(folder)
+    loaded = FileSource([folder / "b" / "c.yml", folder, folder / "a.yaml"]).load()
+    assert names(loaded) == ["c", "a1", "a2", "d"]
+    assert loaded.problems == []
+
+
+def test_a_given_file_may_have_any_name(tmp_path: Path):
+    (tmp_path / "routes.conf").write_text(config("a"))
+    assert names(FileSource([tmp_path / "routes.conf"]).load()) == ["a"]
+
+
+def test_nothing_changed_is_the_same_instance(folder: Path):
+    source = FileSource([folder])
+    first = source.load()
+    second = source.load()
+    assert second.objects is first.objects
+    assert not second.changed
+
+
+def identities(loaded: Loaded) -> dict[str, Object]:
+    return {item.name: item for item in loaded.objects.all()}
+
+
+@pytest.mark.parametrize("hinted", [True, False])
+def test_only_what_changed_becomes_a_new_object(folder: Path, hinted: bool):
+    source = FileSource([folder])
+    before = identities(source.load())
+    (folder / "a.yaml").write_text(many("a1") + "---\n" + config("a2", "new") + "---\n" + config("a3"))
+    loaded = source.load([folder / "a.yaml"] if hinted else None)
+    after = identities(loaded)
+    assert loaded.changed
+    assert list(after) == ["a1", "a2", "a3", "c", "d"]
+    assert {name for name in before if after[name] is not before[name]} == {"a2"}
+    assert value(loaded, "a2") == "new"
+
+
+@pytest.mark.parametrize("hinted", [True, False])
+def test_removed_objects_and_files_are_gone(folder: Path, hinted: bool):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text(many("a2"))
+    (folder / "b" / "c.yml").unlink()
+    loaded = source.load([folder / "a.yaml", folder / "b" / "c.yml"] if hinted else None)
+    assert names(loaded) == ["a2", "d"]
+    assert loaded.problems == []
+
+
+def test_a_hint_at_something_new_is_found(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "b" / "new.yaml").write_text(config("new"))
+    assert names(source.load([folder / "b" / "new.yaml"])) == ["a1", "a2", "c", "d", "new"]
+
+
+def test_hints_without_a_change_change_nothing(folder: Path):
+    source = FileSource([folder])
+    first = source.load()
+    (folder / "a.yaml").touch()
+    again = source.load([folder / "a.yaml"])
+    assert not again.changed
+    assert again.objects is first.objects
+
+
+def test_hints_may_be_relative_or_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder)
+    source = FileSource(["b"])
+    assert [item.file for item in source.load().objects.all()] == ["b/c.yml", "b/d.json"]
+    for hint in ("b/c.yml", "./b/c.yml", folder / "b" / "c.yml"):
+        Path("b/c.yml").write_text(config("c", f"v{str(hint).count('/')}"))
+        assert value(source.load([hint]), "c") == f"v{str(hint).count('/')}"
+
+
+def test_two_writes_within_a_tick_of_the_clock_are_both_seen(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gatewayd.sources.files.TICK_NS", 10**15)
+    frozen = time.time_ns()
+    for module in ("files", "scan"):
+        monkeypatch.setattr(f"gatewayd.sources.{module}.signature", lambda path: (frozen, 0, 0, hash(path), 0))
+    (folder / "a.yaml").write_text(config("a1", "one"))
+    source = FileSource([folder])
+    assert value(source.load(), "a1") == "one"
+    (folder / "a.yaml").write_text(config("a1", "two"))
+    assert value(source.load(), "a1") == "two"
+
+
+def test_an_old_file_with_the_same_signature_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    source = FileSource([folder])
+    long_ago = time.time_ns() - 100 * TICK_NS
+    for path in folder.rglob("*.[yj]*"):
+        if path.is_file():
+            os.utime(path, ns=(long_ago, long_ago))
+    source.load()
+
+    def refuse(*_: object) -> None:
+        pytest.fail("an unchanged file was read again")
+
+    monkeypatch.setattr("gatewayd.sources.file.File.read", refuse)
+    assert not source.load().changed
+
+
+BROKEN = [
+    b"a: [",
+    b"\x00",
+    b"\xff\xfe",
+    b"- just\n- a list\n",
+    b"a: &a [*a]\n",
+    b"[" * 100_000,
+    b"x" * (2 << 20),
+]
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=[str(each[:8]) for each in BROKEN])
+def test_a_file_that_cannot_be_parsed_keeps_its_last_good_objects(folder: Path, content: bytes):
+    source = FileSource([folder])
+    before = identities(source.load())
+    (folder / "a.yaml").write_bytes(content)
+    loaded = source.load()
+    assert identities(loaded) == before
+    assert loaded.changed
+    assert len(errors(loaded)) == 1
+    assert errors(loaded)[0].startswith(f"{folder}/a.yaml:1")
+    [warning] = warnings(loaded)
+    assert "the last valid version stays in force of: ConfigMap default/a1, ConfigMap default/a2" in warning
+    assert not source.load().changed
+    (folder / "a.yaml").write_text(many("a2"))
+    fixed = source.load()
+    assert names(fixed) == ["a2", "c", "d"]
+    assert fixed.problems == []
+
+
+def test_the_good_documents_of_a_broken_file_take_effect(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text(config("a1", "new") + "---\nx: [\n")
+    loaded = source.load()
+    assert value(loaded, "a1") == "new"
+    assert value(loaded, "a2") == "x"
+
+
+def test_an_object_that_became_invalid_keeps_its_last_good_version(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text(config("a1", "[1]") + "---\n" + config("a2", "new"))
+    for loaded in (source.load(), source.load()):
+        assert value(loaded, "a1") == "x"
+        assert value(loaded, "a2") == "new"
+        assert "data.value" in errors(loaded)[0]
+        assert "a1" in warnings(loaded)[0]
+    (folder / "a.yaml").write_text(config("a1", "fixed"))
+    loaded = source.load()
+    assert names(loaded) == ["a1", "c", "d"]
+    assert value(loaded, "a1") == "fixed"
+    assert loaded.problems == []
+
+
+def test_an_invalid_object_that_was_taken_out_is_gone(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text(config("a1", "[1]"))
+    assert names(source.load()) == ["a1", "c", "d"]
+    (folder / "a.yaml").write_text("# nothing\n")
+    loaded = source.load()
+    assert names(loaded) == ["c", "d"]
+    assert loaded.problems == []
+
+
+def test_an_object_that_was_never_valid_is_left_out(folder: Path):
+    (folder / "a.yaml").write_text(config("a1", "[1]"))
+    loaded = FileSource([folder]).load()
+    assert names(loaded) == ["c", "d"]
+    assert warnings(loaded) == []
+
+
+def test_an_object_that_moved_and_became_invalid_is_kept(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text(many("a2"))
+    (folder / "b" / "c.yml").write_text(config("c") + "---\n" + config("a1", "[1]"))
+    assert value(source.load(), "a1") == "x"
+
+
+def test_a_kept_object_gives_way_to_a_valid_one_elsewhere(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text("a: [")
+    source.load()
+    (folder / "b" / "new.yaml").write_text(config("a1", "new"))
+    loaded = source.load()
+    assert value(loaded, "a1") == "new"
+    assert value(loaded, "a2") == "x"
+    assert len(errors(loaded)) == 1
+    (folder / "b" / "new.yaml").unlink()
+    assert names(source.load()) == ["a2", "c", "d"]
+
+
+def test_a_dangling_link_keeps_the_last_good_objects(tmp_path: Path):
+    target = tmp_path / "target"
+    target.write_text(config("a"))
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    (watched / "a.yaml").symlink_to(target)
+    source = FileSource([watched])
+    source.load()
+    target.unlink()
+    loaded = source.load()
+    assert names(loaded) == ["a"]
+    assert "the link leads nowhere" in errors(loaded)[0]
+    target.write_text(config("a", "back"))
+    loaded = source.load()
+    assert value(loaded, "a") == "back"
+    assert loaded.problems == []
+
+
+def denied(real: Callable[..., object], path: Path) -> Callable[..., object]:
+    """`real`, which fails for one path as it does for a user without the permission (the tests may run as root)."""
+
+    def call(name: str, *rest: object) -> object:
+        if name == str(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return real(name, *rest)
+
+    return call
+
+
+def test_an_unreadable_file_keeps_its_last_good_objects(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text(config("new"))
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", denied(open, folder / "a.yaml"))
+        loaded = source.load()
+    assert names(loaded) == ["a1", "a2", "c", "d"]
+    assert "Permission denied" in errors(loaded)[0]
+    loaded = source.load()
+    assert names(loaded) == ["new", "c", "d"]
+    assert loaded.problems == []
+
+
+def test_an_unreadable_folder_keeps_its_last_good_objects(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    source = FileSource([folder])
+    source.load()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", denied(os.scandir, folder / "b"))
+        loaded = source.load()
+    assert names(loaded) == ["a1", "a2", "c", "d"]
+    assert "Permission denied" in errors(loaded)[0]
+    assert source.load().problems == []
+
+
+def test_a_folder_with_the_name_of_a_file(folder: Path):
+    (folder / "odd.yaml").mkdir()
+    (folder / "odd.yaml" / "x.yaml").write_text(config("x"))
+    assert names(FileSource([folder]).load()) == ["a1", "a2", "c", "d", "x"]
+
+
+def test_a_missing_path_is_a_problem_and_its_objects_stay(tmp_path: Path):
+    source = FileSource([tmp_path / "nothing"])
+    loaded = source.load()
+    assert "No such file" in errors(loaded)[0]
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "a.yaml").write_text(config("a"))
+    assert names(source.load()) == ["a"]
+    (tmp_path / "nothing").rename(tmp_path / "moved")
+    loaded = source.load()
+    assert names(loaded) == ["a"]
+    assert errors(loaded)
+    (tmp_path / "moved").rename(tmp_path / "nothing")
+    assert source.load().problems == []
+
+
+def mount(folder: Path, version: int, *configs: str) -> None:
+    """What the kubelet does with a mounted ConfigMap: a new hidden folder, and one link that is swapped at once."""
+    hidden = folder / f"..2024_{version}"
+    hidden.mkdir()
+    for name in configs:
+        (hidden / f"{name}.yaml").write_text(config(name, f"v{version}"))
+        if not (folder / f"{name}.yaml").is_symlink():
+            (folder / f"{name}.yaml").symlink_to(f"..data/{name}.yaml")
+    (folder / "..data_tmp").symlink_to(hidden.name)
+    (folder / "..data_tmp").rename(folder / "..data")
+
+
+def test_a_mounted_configmap_is_read_once_and_followed(tmp_path: Path):
+    mount(tmp_path, 1, "a", "b")
+    source = FileSource([tmp_path])
+    loaded = source.load()
+    assert names(loaded) == ["a", "b"]
+    assert loaded.problems == []
+    mount(tmp_path, 2, "a", "b")
+    loaded = source.load([tmp_path / "..data"])
+    assert (value(loaded, "a"), value(loaded, "b")) == ("v2", "v2")
+
+
+def test_a_file_that_was_just_truncated_is_not_taken_as_empty(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text("")
+    soon = time.time_ns() + 10**10
+    os.utime(folder / "a.yaml", ns=(soon, soon))
+    loaded = source.load([folder / "a.yaml"])
+    assert names(loaded) == ["a1", "a2", "c", "d"]
+    assert loaded.unsettled
+    (folder / "a.yaml").write_text(config("a1", "new"))
+    loaded = source.load([])
+    assert (names(loaded), loaded.unsettled) == (["a1", "c", "d"], False)
+
+
+def test_a_file_that_stays_empty_is_empty(folder: Path):
+    source = FileSource([folder])
+    source.load()
+    (folder / "a.yaml").write_text("")
+    os.utime(folder / "a.yaml", ns=(1, time.time_ns() - 10**9))
+    loaded = source.load()
+    assert (names(loaded), loaded.unsettled) == (["c", "d"], False)
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    source = FileSource([folder])
+    source.load()
+    path = folder / "a.yaml"
+    path.write_text(config("half"))
+    real = open
+
+    def grow(name: str, mode: str) -> object:
+        stream = real(name, mode)
+        if name == str(path):
+            path.write_text(many("half", "whole"))
+        return stream
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", grow)
+        loaded = source.load()
+    assert loaded.unsettled
+    assert names(loaded) == ["a1", "a2", "c", "d"]
+    loaded = source.load([])
+    assert (names(loaded), loaded.unsettled) == (["half", "whole", "c", "d"], False)
+
+
+def test_the_same_object_twice_is_an_error_and_the_first_stays(folder: Path):
+    (folder / "b" / "z.yaml").write_text(config("a1", "other"))
+    loaded = FileSource([folder]).load()
+    assert value(loaded, "a1") == "x"
+    assert f"{folder}/b/z.yaml:1" in errors(loaded)[0]
+
+
+def test_unknown_kinds_are_reported_once_for_all_files(folder: Path):
+    for name in ("x", "y"):
+        (folder / f"{name}.yaml").write_text(f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n")
+    assert len(FileSource([folder]).load().problems) == 1
+
+
+def test_the_set_up_of_a_cluster_is_skipped_without_parsing(folder: Path):
+    (folder / "crd.yaml").write_text(
+        "kind: CustomResourceDefinition\napiVersion: x/v1\nspec: {description: " + "x" * (2 << 20) + "}\n"
+    )
+    assert FileSource([folder]).load().problems == []
+
+
+def test_a_change_among_thousands_of_files_is_found_fast(tmp_path: Path):
+    for index in range(2000):
+        (tmp_path / f"{index}.yaml").write_text(config(f"c{index}"))
+    source = FileSource([tmp_path])
+    before = source.load()
+    (tmp_path / "7.yaml").write_text(config("c7", "new"))
+    started = time.process_time()
+    after = source.load([tmp_path / "7.yaml"])
+    spent = time.process_time() - started
+    assert [old.name for old, new in zip(before.objects.all(), after.objects.all(), strict=True) if old is not new] == [
+        "c7"
+    ]
+    assert value(after, "c7") == "new"
+    assert spent < 0.25
