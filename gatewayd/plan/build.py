@@ -36,6 +36,7 @@ from gatewayd.plan.routes import VIEW, VIEWS, Routed, RouteDraft
 from gatewayd.plan.served import Served
 from gatewayd.plan.snapshots import Assembly
 from gatewayd.plan.sockets import Claim, Sockets
+from gatewayd.plan.unserved import Target
 from gatewayd.routing.snapshot import BackendPlan, Snapshot
 
 __all__ = ["Options", "Planner", "Result"]
@@ -65,6 +66,7 @@ class Planner:
         self._routes = Cache(self._compile_route)
         self._backends = Cache(locate)
         self._views: dict[str, GatewayView] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._places = Places()
         self._served = Served()
         self._route_statuses: dict[str, Status] = {}
@@ -103,7 +105,7 @@ class Planner:
 
     def _see(self, drafts: Iterable[GatewayDraft]) -> set[str]:
         """Take in what routes see of the Gateways; the keys of what changed."""
-        old, new = self._views, {draft.key: draft.view() for draft in drafts}
+        old, new = self._views, {draft.key: draft.view for draft in drafts}
         self._views = new
         differing = {key for key, view in new.items() if old.get(key) != view} | (old.keys() - new.keys())
         return {f"{VIEW}/{key}" for key in differing} | ({VIEWS} if old.keys() != new.keys() else set())
@@ -117,9 +119,12 @@ class Planner:
             placement = placements[draft.key]
             problems += placement.problems
             clashes = _claim(draft, placement, sockets, options.port_map)
-            outcomes.append(Outcome(draft, placement, clashes))
+            known = self._outcomes.get(draft.key)
+            keep = known is not None and known.same(draft, placement, clashes)
+            outcomes.append(known if known is not None and keep else Outcome(draft, placement, clashes))
             paths = {one.spec.name: one.path for one in draft.listeners}
             problems += [report(draft.item, paths[name], verdict.message) for name, verdict in clashes.items()]
+        self._outcomes = {outcome.draft.key: outcome for outcome in outcomes}
         return outcomes, problems
 
     def _plan_routes(self, objects: Objects, changed: set[str], outcomes: Iterable[Outcome]) -> None:
@@ -162,7 +167,9 @@ class Planner:
             statuses[outcome.draft.item.key] = outcome.status(counts)
         statuses |= self._route_statuses
         if any(objects.of(kind) for kind in unserved.KINDS):
-            statuses |= unserved.statuses(objects, self._views, _users(self._routes.values()))
+            statuses |= unserved.statuses(
+                objects, self._views, _users(self._routes.values(), unserved.targets(objects))
+            )
         return statuses
 
     def _tell(self, objects: Objects, options: Options, drafts: list[GatewayDraft]) -> list[Problem]:
@@ -202,19 +209,14 @@ def _claim(
 
 def _listeners(outcomes: Iterable[Outcome]) -> frozenset[tuple[str, str]]:
     """The listeners that are served."""
-    return frozenset(
-        (outcome.draft.key, one.spec.name)
-        for outcome in outcomes
-        for one in outcome.draft.listeners
-        if outcome.listener_programmed(one) is None
-    )
+    return frozenset((outcome.draft.key, one.spec.name) for outcome in outcomes for one in outcome.served)
 
 
-def _users(routes: Iterable[Routed]) -> dict[tuple[str, str, str], set[str]]:
-    """The Gateways that use a backend through a route."""
-    users: dict[tuple[str, str, str], set[str]] = {}
+def _users(routes: Iterable[Routed], wanted: set[Target]) -> dict[Target, set[str]]:
+    """The Gateways that use one of the backends `wanted` through a route."""
+    users: dict[Target, set[str]] = {}
     for route in routes:
-        for service in route.services:
+        for service in wanted.intersection(route.services):
             users.setdefault(service, set()).update(route.gateways)
     return users
 

@@ -33,8 +33,9 @@ class GatewayDraft:
         self.parameters = self._parameters(reads)
         self.settings_key, self.settings = self._settings()
         self.not_served = self._not_served()
+        self.view = self._view()
 
-    def view(self) -> GatewayView:
+    def _view(self) -> GatewayView:
         """What routes see of it."""
         item = self.item
         views = tuple(one.view() for one in self.listeners)
@@ -109,15 +110,24 @@ def compile_gateway(item: Object, wanted: str | None, reads: Reads, store: Store
 
 
 class Outcome:
-    """A Gateway after all Gateways were seen: its addresses, and the sockets that it did not get."""
+    """A Gateway after all Gateways were seen: its addresses, and the sockets that it did not get.
+
+    Nothing of it changes after it was made, so that it can be kept while its parts stay the same.
+    """
 
     def __init__(self, draft: GatewayDraft, placement: Placement, clashes: Mapping[str, Verdict]) -> None:
         self.draft = draft
         self.placement = placement
         self.clashes = clashes
+        self.accepted = self._judge()
+        self.served = tuple(one for one in draft.listeners if self.listener_programmed(one) is None)
+        self._status: tuple[Mapping[str, int], Status] | None = None
 
-    @property
-    def accepted(self) -> Verdict | None:
+    def same(self, draft: GatewayDraft, placement: Placement, clashes: Mapping[str, Verdict]) -> bool:
+        """True when it would be made from the same parts again."""
+        return self.draft is draft and (self.placement, self.clashes) == (placement, clashes)
+
+    def _judge(self) -> Verdict | None:
         """Why the whole Gateway is refused, or None."""
         failure = self.draft.refused or self.placement.refused
         if failure is None and all(self.listener_accepted(one) is not None for one in self.draft.listeners):
@@ -139,6 +149,11 @@ class Outcome:
 
     def status(self, attached: Mapping[str, int]) -> Status:
         """The status of the Gateway; `attached` counts routes by listener."""
+        if self._status is None or self._status[0] != attached:
+            self._status = (attached, self._describe(attached))
+        return self._status[1]
+
+    def _describe(self, attached: Mapping[str, int]) -> Status:
         conditions = [self._accepted(), self._programmed(), self._resolved()]
         if self.draft.not_served:
             conditions.append(not_served(self.draft.not_served, generation(self.draft.item)))

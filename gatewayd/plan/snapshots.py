@@ -46,8 +46,8 @@ class Assembly:
         settings = {DEFAULT: Settings()}
         numbers: dict[str, int] = {}
         for outcome in outcomes:
-            for listener in outcome.draft.listeners:
-                if outcome.listener_programmed(listener) is not None or listener.protocol is None:
+            for listener in outcome.served:
+                if listener.protocol is None:
                     continue
                 plan = self._listener(outcome, listener, places)
                 certificates |= {one.key: one for one in listener.certificates}

@@ -24,24 +24,27 @@ def socket_key(address: str, port: int) -> str:
 
 
 class Sockets:
-    """Claims that were granted. Who asks first (the older Gateway) wins."""
+    """Claims that were granted, by socket address and hostname. Who asks first (the older Gateway) wins."""
 
     def __init__(self) -> None:
-        self._granted: dict[tuple[str, int], list[Claim]] = {}
+        self._granted: dict[tuple[str, int], dict[str, Claim]] = {}
 
     def claim(self, claim: Claim, addresses: tuple[str, ...]) -> Verdict | None:
         """Grant a port on all `addresses`, or say who has it."""
         for address in addresses:
-            for other in self._granted.get((address, claim.port), ()):
-                message = _clash(claim, other)
-                if message is not None:
-                    return Verdict("PortUnavailable", message)
+            message = _clash(claim, self._granted.get((address, claim.port), {}))
+            if message is not None:
+                return Verdict("PortUnavailable", message)
         for address in addresses:
-            self._granted.setdefault((address, claim.port), []).append(claim)
+            self._granted.setdefault((address, claim.port), {})[claim.hostname] = claim
         return None
 
 
-def _clash(claim: Claim, other: Claim) -> str | None:
+def _clash(claim: Claim, granted: dict[str, Claim]) -> str | None:
+    """Why the claim does not go with those granted on the same socket; all of them have one port and transport."""
+    other = granted.get(claim.hostname) or next(iter(granted.values()), None)
+    if other is None:
+        return None
     owner = f"listener {other.listener} of Gateway {other.gateway}"
     own = "--address-pool gives each Gateway an address of its own"
     if claim.number != other.number:

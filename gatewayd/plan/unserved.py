@@ -14,8 +14,8 @@ from gatewayd.plan.parts import generation, spec
 from gatewayd.plan.problems import report, warn
 from gatewayd.plan.protocols import CONTROLLER
 
-# The Gateways that use a backend through any route, by (kind, namespace, name) of the backend.
-Users = Mapping[tuple[str, str, str], Iterable[str]]
+Target = tuple[str, str, str]  # (kind, namespace, name) of a backend
+Users = Mapping[Target, Iterable[str]]  # the Gateways that use a backend through any route
 KINDS = ("ListenerSet", "BackendTLSPolicy", "XBackend", "XBackendTrafficPolicy", "XMesh")
 
 
@@ -54,10 +54,20 @@ def _listener_set(item: Object) -> Status:
     return {"conditions": [_refusal(item, "Accepted"), _refusal(item, "Programmed")]}
 
 
+def targets(objects: Objects) -> set[Target]:
+    """The backends that the objects of these kinds are about."""
+    policies = [*objects.of("BackendTLSPolicy"), *objects.of("XBackendTrafficPolicy")]
+    found = {target for item in policies for target in _targets(item)}
+    return found | {(item.kind, item.namespace, item.name) for item in objects.of("XBackend")}
+
+
+def _targets(item: Object) -> list[Target]:
+    return [(ref.kind, item.namespace, ref.name) for ref in spec(item).target_refs]
+
+
 def _of_targets(item: Object, users: Users) -> list[str]:
     """The Gateways that reach a target of a policy, each once, in order."""
-    keys = [(ref.kind, item.namespace, ref.name) for ref in spec(item).target_refs]
-    return sorted({gateway for key in keys for gateway in users.get(key, ())})
+    return sorted({gateway for target in _targets(item) for gateway in users.get(target, ())})
 
 
 def _entries(item: Object, name: str, gateways: Iterable[str], views: Mapping[str, GatewayView]) -> list[Any]:
