@@ -14,13 +14,17 @@ class Verdict(NamedTuple):
     message: str
 
 
+# The limits of metav1.Condition; a route with many bad references could exceed them.
+MAX_MESSAGE = 32768
+
+
 def condition(kind: str, holds: bool, reason: str, message: str, generation: int) -> Status:
     """One condition; `generation` is that of the object it describes (every condition carries it)."""
     return {
         "type": kind,
         "status": "True" if holds else "False",
         "reason": reason,
-        "message": message,
+        "message": message[:MAX_MESSAGE],
         "observedGeneration": generation,
     }
 

@@ -193,7 +193,9 @@ class RouteDraft:
             unresolved = {finding.path for finding in rule.unresolved}
             self.problems += [report(item, one.path, one.message, one.hint) for one in rule.unresolved]
             self.problems += [
-                warn(item, one.path, one.message, one.hint) for one in rule.not_served if one.path not in unresolved
+                report(item, one.path, one.message, one.hint, "error" if one.closed else "warning")
+                for one in rule.not_served
+                if one.path not in unresolved
             ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatewayd.api.problem import Path
 from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
@@ -14,16 +14,16 @@ from gatewayd.plan.reads import Reads
 from gatewayd.routing.snapshot import RulePlan, SharePlan
 
 
-class Finding:
-    """Something to tell about one field. `verdict` is set when a reference could not be resolved."""
+class Finding(NamedTuple):
+    """Something to tell about one field. `verdict` is set when a reference could not be resolved, `closed` when
+    requests are refused because of it.
+    """
 
-    __slots__ = ("hint", "message", "path", "verdict")
-
-    def __init__(self, path: Path, message: str, hint: str = "", verdict: Verdict | None = None) -> None:
-        self.path = path
-        self.message = message
-        self.hint = hint
-        self.verdict = verdict
+    path: Path
+    message: str
+    hint: str = ""
+    verdict: Verdict | None = None
+    closed: bool = False
 
 
 class RuleDraft:
@@ -73,7 +73,7 @@ class RuleDraft:
             place = (*path, "filters", index)
             if spec.type in merged.refused:
                 message = f"filter {spec.type} is not served yet; requests are answered 500, not passed without it"
-                self.not_served.append(Finding(place, message))
+                self.not_served.append(Finding(place, message, closed=True))
             elif spec.type in merged.skipped:
                 message = f"filter {spec.type} is not served yet; the rule is served without it"
                 self.not_served.append(Finding(place, message))
@@ -108,7 +108,7 @@ class RuleDraft:
         failure = resolved.failure
         if failure is not None:
             if resolved.coming:
-                self.not_served.append(Finding(place, failure.message, resolved.hint))
+                self.not_served.append(Finding(place, failure.message, resolved.hint, closed=True))
             if failure.reason != "BackendTLSPolicyNotServed":
                 self.unresolved.append(Finding(place, failure.message, resolved.hint, failure))
         return resolved
