@@ -322,6 +322,7 @@ def files(options: RunOptions) -> tuple[Source, Plan]:
                 port_map=dict(options.port_map),
                 generation=generation,
                 usable=usable,
+                now=time.time(),
             ),
         )
 
