@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import dataclass
 
 from gatewayd.api.objects import Objects
@@ -31,7 +32,7 @@ def read(arguments: argparse.Namespace) -> Planned:
             address_pool=options.address_pool(arguments.address_pool),
             port_map=dict(options.port_map(arguments.port_map)),
             generation=1,
-            usable=None,
+            now=time.time(),
         ),
     )
     problems = sorted(

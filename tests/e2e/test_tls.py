@@ -129,6 +129,17 @@ def test_a_broken_certificate_takes_down_its_own_listener_only(site: Site):
     assert states["shop"]["Programmed"] == "True"
 
 
+def test_a_host_of_another_listener_is_misdirected(site: Site):
+    """RFC 9110 section 15.5.20: the connection was made for the certificate of shop.example.com."""
+    context = site.trusting("shop")
+    with (
+        socket.create_connection(("127.0.0.1", site.gateway.ports[443]), timeout=60) as raw,
+        context.wrap_socket(raw, server_hostname="shop.example.com") as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: blog.example.com\r\nConnection: close\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 421 ")
+
+
 def test_clear_text_on_a_tls_port_is_closed(site: Site):
     with socket.create_connection(("127.0.0.1", site.gateway.ports[443]), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: shop.example.com\r\n\r\n")

@@ -1,0 +1,82 @@
+"""`gatewayd explain`: which rule takes a request and why; the same compiled tables as the traffic's."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from gatewayd.cli import options
+from gatewayd.cli.prose import tell
+from gatewayd.cli.question import Question, ports, question
+from gatewayd.cli.reading import Planned, read
+from gatewayd.cli.walk import walk
+from gatewayd.routing.hosts import HostTable
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    options.add_paths(parser)
+    options.add_planning(parser)
+    parser.add_argument(
+        "--request", required=True, metavar="'METHOD URL'", help="such as 'GET https://shop.example.com/cart?x=1'"
+    )
+    parser.add_argument("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="a header field")
+    parser.add_argument("--gateway", metavar="NS/NAME", help="ask the listeners of this Gateway only")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: %(default)s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print; 0 also when the answer is an error of the gateway, 1 when no port takes such a request."""
+    asked = question(arguments.request, arguments.header)
+    planned = read(arguments)
+    reached = ports(asked, planned.result.snapshot, arguments.gateway)
+    explanations = [walk(asked, plan, planned.result.snapshot) for plan in reached]
+    notes = list(_notes(asked, planned, arguments.gateway, explanations))
+    if arguments.output == "json":
+        shown = {"request": asked.text, "explanations": explanations, "notes": notes}
+        sys.stdout.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+    else:
+        _print(asked, explanations, notes)
+    return 0 if explanations else 1
+
+
+def _print(asked: Question, explanations: list[dict[str, Any]], notes: list[str]) -> None:
+    print(f"request   {asked.text}")
+    for number, explanation in enumerate(explanations):
+        if number:
+            print()
+        for line in tell(explanation):
+            print(line)
+    for note in notes:
+        print(f"note      {note}")
+
+
+def _notes(asked: Question, planned: Planned, gateway: str | None, explanations: list[dict[str, Any]]) -> Iterator[str]:
+    """Why nothing may have been found: ports that exist, and routes that name the host but are not attached."""
+    if not explanations:
+        served = sorted(
+            f"{plan.transport} {plan.number} ({', '.join(sorted({listener.gateway for listener in plan.listeners}))})"
+            for plan in planned.result.snapshot.ports.values()
+        )
+        of = f" of Gateway {gateway}" if gateway else ""
+        yield f"no listener{of} takes {asked.url.scheme} there; served are: {', '.join(served) or 'none'}"
+    if all(explanation["rule"] is None for explanation in explanations):
+        yield from _refused_routes(asked.name, planned)
+
+
+def _refused_routes(host: str, planned: Planned) -> Iterator[str]:
+    """HTTPRoutes whose hostnames cover the host and that some parent did not accept."""
+    for item in planned.objects.of("HTTPRoute"):
+        route: Any = item.resource
+        names = route.spec.hostnames or ("",)
+        if HostTable({name.lower().encode(): True for name in names}).find(host.encode()) is None:
+            continue
+        for parent in planned.result.statuses.get(item.key, {}).get("parents") or ():
+            for condition in parent["conditions"]:
+                if condition["type"] == "Accepted" and condition["status"] == "False":
+                    place = item.source(("spec",))
+                    yield f"{item.title} ({place}) is not attached: {condition['reason']}: {condition['message']}"

@@ -1,0 +1,86 @@
+"""An explanation as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+LOSERS_SHOWN = 12  # whose path does not fit; those that nearly won are always shown
+Data = dict[str, Any]
+
+# What the reason words of the gateway's own answers mean; the access log uses the same words.
+REASONS = {
+    "no_listener": "no listener of this port has a hostname that covers the host",
+    "no_route": "no rule that is attached to this listener matches",
+    "no_backends": "the rule names no backend and no redirect",
+    "no_weight": "the weights of all its backends are 0",
+    "no_endpoints": "none of its endpoints is ready",
+    "misdirected": "the host belongs to another listener than the name asked for in TLS",
+    "BackendNotFound": "the Service or its port does not exist",
+    "RefNotPermitted": "no ReferenceGrant permits the reference",
+    "InvalidKind": "the kind of the backend is not known",
+    "UnsupportedProtocol": "the backend's appProtocol is not supported",
+}
+
+
+def tell(explanation: Data) -> Iterator[str]:
+    """The lines for one port."""
+    port = explanation["port"]
+    mapped = f" (written as {port['number']})" if port["number"] != port["port"] else ""
+    yield f"port      {port['address']}:{port['port']}{mapped}, {port['transport']}"
+    listener = explanation["listener"]
+    if listener is not None:
+        hostname = f" for {listener['hostname']}" if listener["hostname"] else " for any host"
+        yield f"listener  {listener['key']}{hostname}  {listener['source']}"
+    rule = explanation["rule"]
+    if rule is not None:
+        yield f"rule      {rule['route']} rule {rule['rule']}  {rule['source']}"
+        yield f"          matches {', '.join(rule['match'])}"
+    for line in explanation["filters"]:
+        yield f"filter    {line}"
+    yield f"answer    {_answer(explanation['answer'])}"
+    yield from _backends(explanation["backends"])
+    yield from _losers(explanation["candidates"])
+
+
+def _answer(answer: Data) -> str:
+    reason: str = answer["reason"]
+    if reason == "forwarded":
+        return f"the backend's: it is asked for {answer['target']} with host {answer['host']}"
+    if "location" in answer:
+        return f"{answer['status']} to {answer['location']}"
+    said = REASONS.get(reason, reason)
+    return said if answer["status"] is None else f"{answer['status']} {reason}{f': {said}' if said != reason else ''}"
+
+
+def _backends(backends: list[Data]) -> Iterator[str]:
+    for backend in backends:
+        where = ", ".join(backend["endpoints"]) or "no endpoints"
+        own = "" if backend["answer"] is None else f", answers {_answer(backend['answer'])}"
+        name = backend["backend"] or "(unresolved)"
+        yield f"backend   {backend['percent']:g} % (weight {backend['weight']}) {name} at {where}{own}"
+        for line in backend["filters"]:
+            yield f"          filter {line}"
+
+
+def _losers(candidates: list[Data]) -> Iterator[str]:
+    """Who else was looked at, and the step at which each was out."""
+    near = [one for one in candidates if one["outcome"] != "taken" and one["step"] != "path"]
+    far = [one for one in candidates if one["step"] == "path"]
+    for one in near:
+        yield f"lost      {_loser(one)}: {_why(one)}"
+    for one in far[:LOSERS_SHOWN]:
+        yield f"lost      {_loser(one)}: the path differs"
+    if len(far) > LOSERS_SHOWN:
+        yield f"lost      ... and {len(far) - LOSERS_SHOWN} more whose path differs"
+
+
+def _loser(one: Data) -> str:
+    host = f" on {one['hostname']}" if one["hostname"] else ""
+    return f"{one['route']} rule {one['rule']}{host} ({', '.join(one['match'])})  {one['source']}"
+
+
+def _why(one: Data) -> str:
+    if one["outcome"] == "differs":
+        return f"{one['step']} differs"
+    return f"fits, but loses by {one['step']}" if one["step"] else "fits, but another goes before it"

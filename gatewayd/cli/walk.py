@@ -1,0 +1,180 @@
+"""What becomes of a request at one port, as plain data: the listener, the rule, the losers, filters and backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatewayd.cli.question import Question
+from gatewayd.proxy.edits import edit_path, location
+from gatewayd.routing.explain import Candidate, Explanation, explain
+from gatewayd.routing.rule import Match, Rule, Share
+from gatewayd.routing.snapshot import Edit, Filters, PathEdit, PortPlan, Redirect, Settings, Snapshot
+from gatewayd.routing.table import compile_port
+from gatewayd.wire.head import HeadLimits, RequestHead
+from gatewayd.wire.refused import Refused
+
+KINDS = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
+Data = dict[str, Any]
+
+
+def walk(asked: Question, plan: PortPlan, snapshot: Snapshot) -> Data:
+    """Follow the request through the port's tables, the very ones that a worker compiles."""
+    where = {"address": plan.address or "*", "port": plan.port, "number": plan.number, "transport": plan.transport}
+    found: Data = {"port": where, "listener": None, "rule": None, "filters": [], "backends": [], "candidates": []}
+    table = compile_port(plan, snapshot.routes)
+    secured = table.listener(asked.name.encode()) if plan.transport == "https" else None
+    if plan.transport == "https" and (secured is None or not secured.plan.certificates):
+        return {
+            **found,
+            "answer": _answer(None, "no listener has a certificate for this name: the handshake is refused"),
+        }
+    try:
+        head = asked.parse(_limits(plan, snapshot))
+    except Refused as refused:
+        return {**found, "answer": _answer(refused.status, refused.reason)}
+    explained = explain(table, head)
+    found["candidates"] = [_candidate(candidate) for candidate in explained.candidates]
+    if explained.listener is not None:
+        owner = explained.listener.plan
+        found["listener"] = {"key": owner.key, "hostname": owner.hostname.decode(), "source": owner.source}
+    if secured is not None and explained.listener is not None and secured.key != explained.listener.key:
+        return {**found, "answer": _answer(421, "misdirected")}
+    return {**found, **_outcome(explained, head, plan, snapshot)}
+
+
+def _limits(plan: PortPlan, snapshot: Snapshot) -> HeadLimits:
+    key = plan.listeners[0].settings if plan.listeners else ""
+    settings = snapshot.settings.get(key, Settings())
+    return HeadLimits(settings.head_bytes, settings.request_line_bytes, settings.fields)
+
+
+def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
+    """The rule with its filters and backends, and the answer. The order of checks is that of proxy.exchange."""
+    if explained.listener is None:
+        return {"answer": _answer(404, "no_listener")}
+    if explained.match is None:
+        return {"answer": _answer(404, "no_route")}
+    rule = explained.match.rule
+    data: Data = {
+        "rule": {**_named(explained.match), "path_normal_form": head.path.decode()},
+        "filters": _filters(rule.plan.filters),
+        "backends": [_backend(share, rule, snapshot) for share in rule.shares],
+    }
+    return {**data, "answer": _rule_answer(rule, head, plan, snapshot)}
+
+
+def _rule_answer(rule: Rule, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
+    if rule.refusal:
+        return _answer(500, rule.refusal)
+    path = head.path
+    if rule.step is not None and rule.step.redirect is not None:
+        there = location(rule.step.redirect, plan.transport.encode(), head.host, plan.number, path, head.query)
+        return {**_answer(rule.step.redirect.status, "redirect"), "location": there.decode("latin-1")}
+    live = [share for share in rule.shares if share.weight > 0]
+    if not live:
+        return _answer(500, "no_weight" if rule.shares else "no_backends")
+    failures = {_failure(share, snapshot) for share in live}
+    if len(failures) == 1 and (failure := failures.pop()) is not None:
+        return _answer(*failure)
+    if rule.step is not None and rule.step.path is not None:
+        path = edit_path(rule.step.path, path)
+    host = (rule.step.hostname if rule.step is not None else None) or head.authority
+    return {
+        **_answer(None, "forwarded"),
+        "target": (path + head.query).decode("latin-1"),
+        "host": host.decode("latin-1"),
+    }
+
+
+def _answer(status: int | None, reason: str) -> Data:
+    """The gateway's own status, or None where it has none (a backend answers, or nobody)."""
+    return {"status": status, "reason": reason}
+
+
+def _failure(share: Share, snapshot: Snapshot) -> tuple[int, str] | None:
+    """Why a share's requests are answered by the gateway itself."""
+    if share.failure:
+        return 500, share.failure
+    if share.step is not None and share.step.redirect is not None:
+        return share.step.redirect.status, "redirect"
+    backend = snapshot.backends.get(share.key)
+    if backend is None or not (backend.endpoints or backend.dns):
+        return 503, "no_endpoints"
+    return None
+
+
+def _backend(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
+    total = sum(other.weight for other in rule.shares)
+    plan = snapshot.backends.get(share.key)
+    failure = _failure(share, snapshot)
+    filters = rule.plan.shares[rule.shares.index(share)].filters
+    endpoints = [f"{host}:{port}" for host, port in plan.endpoints] if plan else []
+    if plan is not None and plan.dns is not None:
+        endpoints.append(f"{plan.dns[0]}:{plan.dns[1]} (by DNS)")
+    return {
+        "backend": share.key,
+        "weight": share.weight,
+        "percent": round(100 * share.weight / total, 1) if total else 0.0,
+        "endpoints": endpoints,
+        "protocol": plan.protocol if plan else None,
+        "filters": _filters(filters),
+        "answer": None if failure is None else _answer(*failure),
+    }
+
+
+def _candidate(candidate: Candidate) -> Data:
+    named = _named(candidate.match)
+    return {**named, "hostname": candidate.host.decode(), "outcome": candidate.outcome, "step": candidate.step}
+
+
+def _named(match: Match) -> Data:
+    """A match with the names of its rule and route, and what it asks for."""
+    plan = match.rule.plan.matches[match.index]
+    asks = [f"{KINDS[plan.path_kind]} {plan.path.decode('latin-1')}"]
+    asks += [f"method {plan.method.decode()}"] if plan.method else []
+    for word, conditions in (("header", plan.headers), ("query parameter", plan.query)):
+        for condition in conditions:
+            sign = "~" if condition.regex else "="
+            asks.append(
+                f"{word} {condition.name.decode('latin-1')} {sign} {condition.value.decode('utf-8', 'replace')}"
+            )
+    return {"route": match.route.key, "rule": match.rule.name, "source": match.rule.plan.source, "match": asks}
+
+
+def _filters(filters: Filters | None) -> list[str]:
+    """What the filters do, one line each, in the order in which they are applied."""
+    if filters is None:
+        return []
+    lines = _edits("request", filters.request) + _edits("response", filters.response)
+    if filters.redirect is not None:
+        lines.append(_redirect(filters.redirect))
+    if filters.hostname is not None:
+        lines.append(f"rewrite host to {filters.hostname.decode()}")
+    if filters.path is not None:
+        lines.append(f"rewrite {_path(filters.path)}")
+    return lines
+
+
+def _edits(side: str, edit: Edit | None) -> list[str]:
+    if edit is None:
+        return []
+    lines = [f"{side} header {name.decode()}: set to {value.decode('latin-1')!r}" for name, value in edit.set]
+    lines += [f"{side} header {name.decode()}: add {value.decode('latin-1')!r}" for name, value in edit.add]
+    return lines + [f"{side} header {name.decode()}: remove" for name in edit.remove]
+
+
+def _redirect(redirect: Redirect) -> str:
+    parts = {
+        "scheme": redirect.scheme and redirect.scheme.decode(),
+        "host": redirect.hostname and redirect.hostname.decode(),
+        "port": redirect.port,
+        "": redirect.path and _path(redirect.path),
+    }
+    changes = ", ".join(f"{name} {value}".strip() for name, value in parts.items() if value)
+    return f"redirect {redirect.status}{f' with {changes}' if changes else ''}"
+
+
+def _path(edit: PathEdit) -> str:
+    if edit.prefix is None:
+        return f"path to {edit.value.decode('latin-1')}"
+    return f"path prefix {edit.prefix.decode('latin-1')} to {edit.value.decode('latin-1') or '/'}"

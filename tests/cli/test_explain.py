@@ -1,0 +1,197 @@
+"""`gatewayd explain`: the answer that the traffic gets, the rule behind it, and why the others lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatewayd.cli import main
+from tests.manifests import Folder, gateway, gateway_class, http_route, https, listener, response_header, rule, service
+from tests.processes import ROOT, Echo, Gateway
+from tests.talk import fetch
+
+CONFIG = ROOT / "config"
+
+
+def explain(
+    capsys: pytest.CaptureFixture[str], folder: Path | str, request: str, *options: str, code: int = 0
+) -> dict[str, Any]:
+    assert main(["explain", str(folder), "--request", request, "-o", "json", *options]) == code
+    shown: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return shown
+
+
+def one(shown: dict[str, Any]) -> dict[str, Any]:
+    (explanation,) = shown["explanations"]
+    return dict(explanation)
+
+
+def test_the_winner_with_its_filters_and_backends(capsys: pytest.CaptureFixture[str]):
+    found = one(explain(capsys, CONFIG / "quickstart", "GET http://shop.example.com:8080/api/v1/items?x=1"))
+    assert found["listener"]["key"] == "demo/quickstart/http"
+    assert found["rule"]["route"] == "HTTPRoute/demo/shop"
+    file, _, line = found["rule"]["source"].rpartition(":")
+    assert Path(file).read_text().splitlines()[int(line) - 1].strip() == "- matches:"
+    assert found["answer"] == {
+        "status": None,
+        "reason": "forwarded",
+        "target": "/items?x=1",
+        "host": "shop.example.com:8080",
+    }
+    assert "rewrite path prefix /api/v1 to /" in found["filters"]
+    assert found["backends"][0]["endpoints"] == ["127.0.0.1:9001"]
+
+
+def test_losers_with_the_step_at_which_they_lost(capsys: pytest.CaptureFixture[str]):
+    found = one(explain(capsys, CONFIG / "quickstart", "http://shop.example.com:8080/api/v1", "-H", "X-Tester: yes"))
+    outcomes = {(each["route"], each["rule"]): (each["outcome"], each["step"]) for each in found["candidates"]}
+    assert outcomes["HTTPRoute/demo/shop", "1"] == ("taken", "")
+    assert outcomes["HTTPRoute/demo/shop", "0"] == ("lost", "length of the path")
+    assert outcomes["HTTPRoute/demo/everything", "0"] == ("lost", "hostname")
+    assert outcomes["HTTPRoute/demo/shop", "2"] == ("differs", "path")
+
+
+def test_weights_are_shown_as_percent(capsys: pytest.CaptureFixture[str]):
+    found = one(explain(capsys, CONFIG / "canary", "GET http://checkout.example.com/"))
+    assert [backend["percent"] for backend in found["backends"]] == [90.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("folder", "request_", "options", "status", "reason"),
+    [
+        ("quickstart", "http://shop.example.com:8080/old/x", [], 301, "redirect"),
+        ("canary", "http://www.example.com/", [], 404, "no_route"),
+        ("cross-namespace", "http://shop.example.com/stock", [], 500, "RefNotPermitted"),
+        ("quickstart", "http://shop.example.com:8080/%00", [], 400, "bad_path"),
+        ("quickstart", "http://shop.example.com:8080/", ["-H", "Bad Name: x"], 400, "bad_field"),
+        ("limits", f"http://a/{'x' * 2000}", [], 414, "line_too_long"),
+        ("tls", "https://shop.example.com/", ["-H", "Host: blog.example.com"], 421, "misdirected"),
+    ],
+)
+def test_answers_of_the_gateway_itself(
+    capsys: pytest.CaptureFixture[str], folder: str, request_: str, options: list[str], status: int, reason: str
+):
+    answer = one(explain(capsys, CONFIG / folder, request_, *options))["answer"]
+    assert (answer["status"], answer["reason"]) == (status, reason)
+
+
+def test_a_refused_route_that_names_the_host_is_told(capsys: pytest.CaptureFixture[str]):
+    shown = explain(capsys, CONFIG / "cross-namespace", "http://payroll.example.com/")
+    assert one(shown)["answer"]["status"] == 404
+    (note,) = shown["notes"]
+    assert note.startswith("HTTPRoute payroll/payroll (")
+    assert "NotAllowedByListeners" in note
+
+
+def test_no_certificate_for_the_name(capsys: pytest.CaptureFixture[str]):
+    answer = one(explain(capsys, CONFIG / "tls", "https://shop.example.org/"))["answer"]
+    assert answer["status"] is None
+    assert "handshake is refused" in answer["reason"]
+
+
+def test_a_port_that_nobody_serves_names_those_that_are(capsys: pytest.CaptureFixture[str]):
+    shown = explain(capsys, CONFIG / "tls", "https://shop.example.com:99/", code=1)
+    assert shown["explanations"] == []
+    assert "https 443 (default/web)" in shown["notes"][0]
+
+
+def test_one_gateway_of_several(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    folder = Folder(tmp_path)
+    folder.write("gateways.yaml", gateway_class(), *(gateway(listener("http", 80), name=name) for name in "ab"))
+    folder.write("routes.yaml", *(http_route(name, rule("echo"), parent=name) for name in "ab"), *service("echo", 9001))
+    pool = ["--address-pool", "127.0.9.0/24"]
+    both = explain(capsys, tmp_path, "http://x/", *pool)["explanations"]
+    assert [found["rule"]["route"] for found in both] == ["HTTPRoute/default/a", "HTTPRoute/default/b"]
+    found = one(explain(capsys, tmp_path, "http://x/", *pool, "--gateway", "default/b"))
+    assert found["rule"]["route"] == "HTTPRoute/default/b"
+
+
+def test_text(capsys: pytest.CaptureFixture[str]):
+    assert main(["explain", str(CONFIG / "quickstart"), "--request", "http://shop.example.com:8080/old/x"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "request   GET http://shop.example.com:8080/old/x"
+    assert "answer    301 to http://shop.example.com:8080/new/x" in lines
+
+
+class Site:
+    """Routes that compete in many ways, served; every rule marks its responses."""
+
+    def __init__(self, scratch: Path, stack: ExitStack) -> None:
+        backend = Echo("echo")
+        stack.callback(backend.stop)
+        folder = Folder(scratch / "manifests")
+        self.path = folder.path
+        folder.write(
+            "gateway.yaml",
+            gateway_class(),
+            gateway(
+                listener("any", 80), listener("shop", 80, hostname="shop.example.com"), https("tls", 443, "missing")
+            ),
+        )
+        folder.write("backends.yaml", *service("echo", backend.port), *service("empty"))
+        rules = {
+            "exact": {"path": {"type": "Exact", "value": "/a/b"}},
+            "regex": {"path": {"type": "RegularExpression", "value": "/a/[a-z]+"}},
+            "long": {"path": {"type": "PathPrefix", "value": "/a/b"}},
+            "short": {"path": {"type": "PathPrefix", "value": "/a"}},
+            "posted": {"path": {"type": "PathPrefix", "value": "/a"}, "method": "POST"},
+            "headed": {"path": {"type": "PathPrefix", "value": "/a"}, "headers": [{"name": "X-A", "value": "1"}]},
+            "asked": {"path": {"type": "PathPrefix", "value": "/a"}, "queryParams": [{"name": "q", "value": "a b"}]},
+        }
+        marked = [
+            rule("echo", filters=[response_header("x-rule", name)], name=name, matches=[match])
+            for name, match in rules.items()
+        ]
+        other = [rule("empty", "/empty", name="empty"), rule("nowhere", "/nowhere", name="nowhere")]
+        folder.write("routes.yaml", http_route("competing", *marked, *other))
+        folder.write(
+            "shop.yaml",
+            http_route("shop", rule("echo", "/only", [response_header("x-rule", "shop")], name="shop"), section="shop"),
+        )
+        self.gateway = Gateway(folder.path, ports=[80, 443])
+        stack.callback(self.gateway.stop)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with ExitStack() as stack:
+        yield Site(tmp_path_factory.mktemp("explain"), stack)
+
+
+@pytest.mark.parametrize("host", ["www.example.com", "shop.example.com"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("headers", [{}, {"X-A": "1"}])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/a",
+        "/a/b",
+        "/a/b/",
+        "/a/bb",
+        "/ab",
+        "/a/x?q=a+b",
+        "/a?q=a%20b",
+        "/a/./b",
+        "/a/B",
+        "/empty",
+        "/nowhere",
+        "/only",
+        "/%00",
+    ],
+)
+def test_the_traffic_does_what_is_explained(
+    site: Site, capsys: pytest.CaptureFixture[str], host: str, method: str, headers: dict[str, str], target: str
+):
+    options = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+    found = one(explain(capsys, site.path, f"{method} http://{host}{target}", *options))
+    reply = fetch(site.gateway.ports[80], target, host=host, method=method, headers=headers)
+    expected = found["answer"]["status"] or 200
+    assert reply.status == expected
+    if expected == 200:
+        assert reply.headers["x-rule"] == found["rule"]["rule"]

@@ -1,0 +1,80 @@
+"""`gatewayd status`: what a cluster would show, from files and from a running gateway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from gatewayd.cli import main
+from tests.processes import ROOT, Gateway
+
+QUICKSTART = str(ROOT / "config" / "quickstart")
+
+
+def test_table(capsys: pytest.CaptureFixture[str]):
+    assert main(["status", QUICKSTART]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (gateway,) = [line for line in lines if line.strip().startswith("Gateway demo/quickstart")]
+    assert gateway.split()[2:4] == ["True", "True"]
+    (listener,) = [line for line in lines if "listener http" in line]
+    assert listener.endswith("2 routes")
+
+
+def test_table_says_what_is_wrong(capsys: pytest.CaptureFixture[str]):
+    assert main(["status", str(ROOT / "config" / "cross-namespace")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "HTTPRoute payroll/payroll parent infra/shared False True NotAllowedByListeners" in said
+    assert "RefNotPermitted" in said
+
+
+@pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_one_kubernetes_list_with_defaults_and_status(
+    output: str, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
+):
+    assert main(["status", QUICKSTART, "-o", output]) == 0
+    shown = load(capsys.readouterr().out)
+    assert (shown["apiVersion"], shown["kind"]) == ("v1", "List")
+    items = {(item["kind"], item["metadata"]["name"]): item for item in shown["items"]}
+    gateway = items["Gateway", "quickstart"]
+    assert gateway["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]["from"] == "Same"  # a default
+    assert gateway["status"]["listeners"][0]["attachedRoutes"] == 2
+    shop = items["HTTPRoute", "shop"]
+    conditions = {found["type"]: found for found in shop["status"]["parents"][0]["conditions"]}
+    assert conditions["Accepted"]["status"] == "True"
+    assert conditions["Accepted"]["lastTransitionTime"].endswith("Z")
+    assert shop["spec"]["parentRefs"][0]["kind"] == "Gateway"
+    assert "status" not in items["Service", "echo-a"]
+
+
+def test_a_running_gateway_says_the_same(gateway: Callable[..., Gateway], capsys: pytest.CaptureFixture[str]):
+    running = gateway(QUICKSTART, ports=[8080])
+    assert main(["status", "--admin", f"127.0.0.1:{running.admin}", "-o", "json"]) == 0
+    asked = json.loads(capsys.readouterr().out)
+    assert main(["status", QUICKSTART, "-o", "json", "--port-map", f"8080={running.ports[8080]}"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert _without_times(asked["items"]) == _without_times(planned["items"])
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_times(member) for key, member in value.items() if key != "lastTransitionTime"}
+    if isinstance(value, list):
+        return [_without_times(member) for member in value]
+    return value
+
+
+def test_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]):
+    assert main(["status", str(ROOT / "config" / "tls"), "-o", "yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "kind: Secret" in said
+    assert "LS0tLS1CRUdJTiB" not in said  # how the base64 of PEM begins
+
+
+def test_a_gateway_that_does_not_run_is_one_line_and_exit_1(port: int, capsys: pytest.CaptureFixture[str]):
+    assert main(["status", "--admin", f"127.0.0.1:{port}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"127.0.0.1:{port}" in line
