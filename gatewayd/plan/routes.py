@@ -75,7 +75,7 @@ class RouteDraft:
             attachments=tuple(attachments.values()),
             status={"parents": parents},
             problems=tuple(self.problems),
-            backends=tuple(dict.fromkeys(backend for rule in self.rules for backend in rule.backends)),
+            backends=tuple(dict.fromkeys(backend for rule in self._kept() for backend in rule.backends)),
             services=tuple(dict.fromkeys(self._services())),
             gateways=tuple(dict.fromkeys(one.gateway for one in attachments.values())),
         )
@@ -94,8 +94,12 @@ class RouteDraft:
             namespace=item.namespace,
             name=item.name,
             created=metadata(item).creation_timestamp,
-            rules=tuple(rule.plan for rule in self.rules[: _RULES.get(item.kind)] if rule.plan is not None),
+            rules=tuple(rule.plan for rule in self._kept() if rule.plan is not None),
         )
+
+    def _kept(self) -> list[RuleDraft]:
+        """The rules that are served."""
+        return [rule for rule in self.rules[: _RULES.get(self.item.kind)] if rule.plan is not None]
 
     def _services(self) -> list[tuple[str, str, str]]:
         refs = [ref for rule in self.spec.rules for ref in rule.backend_refs]

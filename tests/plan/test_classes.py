@@ -156,3 +156,18 @@ def test_parameters_of_another_controller_are_left_alone(spec: dict[str, Any], i
     result = plan(gateway_class("edge", FOREIGN, **spec), gateway("edge", of="edge", **body))
     assert set(result.snapshot.ports) == {":80"}
     assert [one.severity for one in result.problems] == ["warning"]
+
+
+def test_conditions_repeat_the_generation_of_their_object() -> None:
+    """observedGeneration is metadata.generation: a status for an older one counts as stale."""
+    texts = [gateway_class("edge", OURS), gateway("edge", of="edge"), route()]
+    numbered = [text.replace('"name":', f'"generation": {number}, "name":', 1) for number, text in enumerate(texts, 4)]
+    statuses = plan(*numbered, CART).statuses
+    own = statuses["Gateway/shop/edge"]
+    entries = {
+        4: statuses["GatewayClass//edge"]["conditions"],
+        5: [*own["conditions"], *own["listeners"][0]["conditions"]],
+        6: statuses["HTTPRoute/shop/cart"]["parents"][0]["conditions"],
+    }
+    for number, conditions in entries.items():
+        assert {one["observedGeneration"] for one in conditions} == {number}

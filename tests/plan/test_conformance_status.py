@@ -21,6 +21,7 @@ INFRA = "gateway-conformance-infra"
 WEB = "gateway-conformance-web-backend"
 PLACEHOLDERS = {
     "{GATEWAY_CLASS_NAME}": "gatewayd",
+    "{GATEWAY_CONTROLLER_NAME}": "gatewayd.dev/gateway-controller",
     "PLACEHOLDER_USABLE_ADDRS": "127.0.0.1",
     "PLACEHOLDER_UNUSABLE_ADDRS": "192.0.2.1",
 }
@@ -381,3 +382,23 @@ def test_every_gateway_of_the_base_is_ready() -> None:
         assert holds(READY, status["conditions"])
         assert all(holds(HEALTHY, one["conditions"]) for one in status["listeners"])
     assert len({status["addresses"][0]["value"] for status in gateways.values()}) == 4
+
+
+def names_what_it_holds(result: Result) -> bool:
+    """Whether every route, backend and certificate that a listener names is in the snapshot."""
+    snapshot = result.snapshot
+    listeners = [one for port in snapshot.ports.values() for one in port.listeners]
+    routes = {key for one in listeners for keys in one.hosts.values() for key in keys}
+    shares = {share.backend for one in snapshot.routes.values() for each in one.rules for share in each.shares}
+    certificates = {key for one in listeners for key in one.certificates}
+    return (routes, shares - {""}, certificates) == (
+        set(snapshot.routes),
+        set(snapshot.backends),
+        set(snapshot.certificates),
+    )
+
+
+def test_every_manifest_of_the_suite_makes_a_snapshot() -> None:
+    names = sorted(path.stem for path in (FOLDER / "tests").glob("*.yaml"))
+    assert len(names) > 100
+    assert [name for name in names if not names_what_it_holds(planned(name))] == []
