@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from itertools import chain
 
 import msgspec
 
@@ -51,6 +52,8 @@ class FileSource:
         self._objects = Objects()
         self._problems: list[Problem] | None = None
         self._writing: set[str] = set()
+        # What the load under way found: new versions of objects, or None once objects came or went.
+        self._versions: list[tuple[Object, Object]] | None = None
 
     def load(self, changed: Iterable[str | os.PathLike[str]] | None = None) -> Loaded:
         """Read what changed and return everything. Never raises for what it finds in files.
@@ -59,6 +62,7 @@ class FileSource:
         that is no file read before leads to a full walk.
         """
         known = None if changed is None else self._known(changed)
+        self._versions = []
         touched = self._walk() if known is None else self._look(known | self._writing)
         return self._result(touched)
 
@@ -79,7 +83,8 @@ class FileSource:
         for path, file in self._files.items():
             if path not in files and any(path == lost or path.startswith(lost + os.sep) for lost in walked.lost):
                 files[path] = file
-        touched |= list(files) != list(self._files)
+        if list(files) != list(self._files):
+            touched, self._versions = True, None
         self._files = files
         self._by_absolute_path = {os.path.abspath(path): path for path in files}
         self._writing &= set(files)
@@ -101,6 +106,7 @@ class FileSource:
 
     def _drop(self, path: str) -> bool:
         del self._files[path]
+        self._versions = None
         self._by_absolute_path.pop(os.path.abspath(path), None)
         self._walked.found.pop(path, None)
         self._writing.discard(path)
@@ -112,7 +118,18 @@ class FileSource:
             return False
         before = file.objects, file.kept, file.problems, file.failed
         self._read(file, found)
+        if before[1] or file.kept:
+            self._versions = None
+        self._compare(before[0], file)
         return (file.objects, file.kept, file.problems, file.failed) != before
+
+    def _compare(self, before: tuple[Object, ...], file: File) -> None:
+        """Note the new versions of objects, as long as the file has the same objects as before."""
+        if self._versions is None or [each.key for each in before] != [each.key for each in file.objects]:
+            self._versions = None
+        else:
+            pairs = zip(before, file.objects, strict=True)
+            self._versions += [(old, new) for old, new in pairs if old is not new]
 
     def _read(self, file: File, found: Signature | None) -> None:
         self._writing.discard(file.path)
@@ -147,22 +164,26 @@ class FileSource:
     def _result(self, touched: bool) -> Loaded:
         if not touched and self._problems is not None:
             return Loaded(self._objects, self._problems, changed=False, unsettled=bool(self._writing))
-        objects = Objects(self._in_force())
-        found = [*self._walked.problems, *(each for file in self._files.values() for each in file.report())]
+        noisy = [file for file in self._files.values() if file.problems or file.failed or file.kept]
+        objects = self._index(noisy)
+        found = [*self._walked.problems, *chain.from_iterable([file.report() for file in noisy])]
         problems = once_a_kind([*found, *objects.problems])
         changed = problems != self._problems or objects.all() != self._objects.all()
         self._objects = objects if changed else self._objects
         self._problems = problems
         return Loaded(self._objects, problems, changed, unsettled=bool(self._writing))
 
-    def _in_force(self) -> list[Object]:
-        """The objects of all files; one that was kept gives way to a valid one of the same key in another file."""
-        keeping = [file for file in self._files.values() if file.kept]
-        if keeping:
-            fresh = {item.key for file in self._files.values() for item in file.objects}
-            for file in keeping:
-                file.kept = {key: item for key, item in file.kept.items() if key not in fresh}
-        return [item for file in self._files.values() for item in (*file.objects, *file.kept.values())]
+    def _index(self, noisy: list[File]) -> Objects:
+        """All objects in force; one that was kept gives way to a valid one of the same key in another file."""
+        keeping = [file for file in noisy if file.kept]
+        if not keeping and self._versions is not None and not self._objects.problems:
+            return self._objects.replacing(self._versions)
+        if not keeping:
+            return Objects(chain.from_iterable([file.objects for file in self._files.values()]))
+        fresh = {item.key for file in self._files.values() for item in file.objects}
+        for file in keeping:
+            file.kept = {key: item for key, item in file.kept.items() if key not in fresh}
+        return Objects(item for file in self._files.values() for item in (*file.objects, *file.kept.values()))
 
 
 def _unreadable(path: str, error: OSError) -> Problem:

@@ -5,8 +5,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gatewayd.api.objects import Object
 from gatewayd.sources.files import TICK_NS, FileSource, Loaded
@@ -420,6 +423,39 @@ def test_the_set_up_of_a_cluster_is_skipped_without_parsing(folder: Path):
         "kind: CustomResourceDefinition\napiVersion: x/v1\nspec: {description: " + "x" * (2 << 20) + "}\n"
     )
     assert FileSource([folder]).load().problems == []
+
+
+DOCUMENTS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz")), max_size=3)
+EDITS = st.lists(
+    st.tuples(st.sampled_from(["1.yaml", "2.yaml", "sub/3.yaml"]), st.one_of(st.none(), DOCUMENTS), st.booleans()),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(EDITS)
+@settings(max_examples=60, deadline=None)
+def test_after_any_edits_it_is_as_if_read_afresh(edits: list[tuple[str, list[tuple[str, str]] | None, bool]]):
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "sub").mkdir()
+        source = FileSource([folder])
+        source.load()
+        for file, content, hinted in edits:
+            if content is None:
+                (folder / file).unlink(missing_ok=True)
+            else:
+                text = "---\n".join(config(key, version) for key, version in content)
+                (folder / file).write_text(text or "# nothing\n")
+            loaded = source.load([folder / file] if hinted else None)
+            fresh = FileSource([folder]).load()
+            assert shown(loaded) == shown(fresh)
+            assert loaded.problems == fresh.problems
+
+
+def shown(loaded: Loaded) -> list[tuple[str, str, int, str]]:
+    assert loaded.objects.of("ConfigMap") == loaded.objects.all()
+    return [(item.key, item.file, item.line, value(loaded, item.name)) for item in loaded.objects.all()]
 
 
 def test_a_change_among_thousands_of_files_is_found_fast(tmp_path: Path):
