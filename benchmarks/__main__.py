@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from benchmarks import driver, install, machine, micro, report
 from benchmarks.peers import GATEWAYD, PEERS
 from benchmarks.peers.peer import Peer
 from benchmarks.workloads import SMOKE, SMOKE_EFFORT, WORKLOADS, Effort, Workload
+
+QUIET = 0.5  # load average above which somebody else is at work
 
 
 def names(allowed: dict[str, Any]) -> Any:
@@ -67,6 +70,9 @@ def compare(options: argparse.Namespace) -> int:
         wanted = " ".join(packages)
         print(f"missing: install with `apt-get install {wanted}`, or choose others with --peers", file=sys.stderr)
         return 2
+    facts = machine.facts()
+    if not options.smoke and os.getloadavg()[0] > QUIET:
+        print("the machine is busy: figures will be too high and too far apart", file=sys.stderr)
     started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     try:
         rows = driver.run(peers, workloads, effort, rounds, access_log=options.access_log, tell=tell)
@@ -75,7 +81,7 @@ def compare(options: argparse.Namespace) -> int:
         return 1
     document = {
         "started": started,
-        "machine": machine.facts(),
+        "machine": facts,
         "versions": machine.versions(peers),
         "options": {"rounds": rounds, "seconds": effort.seconds, "access_log": options.access_log},
         "rows": rows,

@@ -31,6 +31,7 @@ def facts() -> dict[str, str]:
         "processor": processor(),
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
         "kernel": platform.release(),
+        "load before": f"{os.getloadavg()[0]:.2f}",
         "wrk": wrk_version(),
     }
 

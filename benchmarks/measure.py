@@ -70,6 +70,7 @@ class Reading:
 
     workers: float
     supervisor: float
+    supervisor_resident: int
     resident: int
     peak: int
     processes: tuple[int, ...]
@@ -101,10 +102,11 @@ class Running:
 
     def read(self) -> Reading:
         workers = self.workers()
-        supervisor = cpu_seconds(self.process.pid) if self.process.pid not in workers else 0.0
+        above = self.process.pid not in workers
         return Reading(
             workers=sum(map(cpu_seconds, workers)),
-            supervisor=supervisor,
+            supervisor=cpu_seconds(self.process.pid) if above else 0.0,
+            supervisor_resident=memory(self.process.pid) if above else 0,
             resident=sum(map(memory, workers)),
             peak=sum(memory(worker, "VmHWM") for worker in workers),
             processes=tuple(workers),

@@ -19,9 +19,10 @@ METHOD = """\
 Each proxy has one worker, pinned to one core; load generator and backend (nginx) share the other. Connections are
 kept open on both sides, all proxies have the same routes and add the same X-Forwarded fields, access logs are {logs}.
 CPU time is read from the kernel for all threads of the processes that serve. Every figure is the median of {rounds}
-rounds in which the proxies take turns. The last column is gatewayd's CPU time divided by the peer's: below 1,
-gatewayd needs less. Where the other core is the bottleneck, requests a second say little; CPU time for a request says
-how many a core could carry. `growth` is the peak resident memory of the run less what was resident before it.
+rounds in which the proxies take turns. The last column is gatewayd's CPU time divided by the peer's in the same
+round: below 1, gatewayd needs less. Where the other core is the bottleneck, requests a second say little; CPU time
+for a request says how many a core could carry. `memory` is resident after the run, `growth` the peak of the run less
+what was resident before it.
 """
 
 
@@ -44,15 +45,24 @@ def summaries(rows: Iterable[dict[str, Any]]) -> dict[str, Summary]:
     for row in rows:
         grouped.setdefault(row["workload"], {}).setdefault(row["peer"], []).append(row)
     return {
-        name: {peer: summary(runs) for peer, runs in grouped[name].items()} for name in WORKLOADS if name in grouped
+        name: {peer: summary(runs, grouped[name].get("gatewayd", [])) for peer, runs in grouped[name].items()}
+        for name in WORKLOADS
+        if name in grouped
     }
 
 
-def summary(runs: list[dict[str, Any]]) -> dict[str, float]:
-    """One line of the table."""
+def summary(runs: list[dict[str, Any]], own: list[dict[str, Any]]) -> dict[str, float]:
+    """One line of the table. `own` are gatewayd's runs."""
     figures = [key for key, value in runs[0].items() if not isinstance(value, str)]
     medians = {figure: float(median(run[figure] for run in runs)) for figure in figures}
-    return {**medians, "errors": float(sum(run["errors"] for run in runs))}
+    return {**medians, "errors": float(sum(run["errors"] for run in runs)), "ratio": ratio(own, runs)}
+
+
+def ratio(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> float:
+    """The median of the rounds' quotients of costs: the two of one round met the same machine. 0 when there is none."""
+    pairs = zip(ours, theirs, strict=False)
+    quotients = [mine["cost"] / other["cost"] for mine, other in pairs if other["cost"]]
+    return float(median(quotients)) if quotients else 0.0
 
 
 def columns(unit: Unit) -> list[str]:
@@ -60,8 +70,8 @@ def columns(unit: Unit) -> list[str]:
     return ["proxy", unit.cost, unit.rate, *latencies, "busy %", "memory MiB", "growth MiB", "errors", "gatewayd / it"]
 
 
-def cells(name: str, figures: dict[str, float], own: float | None, unit: Unit) -> list[str]:
-    """`own` is gatewayd's cost, None when it did not take part."""
+def cells(name: str, figures: dict[str, float], unit: Unit) -> list[str]:
+    """One line, as text."""
     latencies = [] if unit is VOLUME else [f"{figures[key] / 1000:.2f}" for key in ("p50", "p99")]
     return [
         name,
@@ -72,15 +82,14 @@ def cells(name: str, figures: dict[str, float], own: float | None, unit: Unit) -
         f"{figures['resident_bytes'] / MIB:.1f}",
         f"{figures['growth_bytes'] / MIB:.1f}",
         f"{figures['errors']:.0f}",
-        f"{own / figures['cost']:.2f}" if own and name != "gatewayd" else "",
+        f"{figures['ratio']:.2f}" if figures["ratio"] and name != "gatewayd" else "",
     ]
 
 
 def table(name: str, peers: Summary) -> list[list[str]]:
     """The head and one row for each proxy."""
     unit = WORKLOADS[name].unit
-    own = peers.get("gatewayd", {}).get("cost")
-    return [columns(unit), *(cells(peer, figures, own, unit) for peer, figures in peers.items())]
+    return [columns(unit), *(cells(peer, figures, unit) for peer, figures in peers.items())]
 
 
 def aligned(rows: list[list[str]], separator: str = "  ") -> list[str]:
@@ -100,14 +109,25 @@ def text(document: dict[str, Any]) -> str:
         "\n".join(["", WORKLOADS[name].title, *aligned(table(name, peers))])
         for name, peers in summaries(document["rows"]).items()
     ]
-    return "\n".join([*parts, *lookup(document)])
+    return "\n".join([*parts, *remarks(document)])
+
+
+def remarks(document: dict[str, Any]) -> list[str]:
+    """What stands below the tables: what gatewayd's supervisor took, and what a thousand times as many routes cost."""
+    own = [row for row in document["rows"] if row["peer"] == "gatewayd"]
+    if not own:
+        return []
+    seconds = sum(row["supervisor_seconds"] for row in own)
+    memory = max(row["supervisor_bytes"] for row in own) / MIB
+    supervisor = f"gatewayd's supervisor, not counted above: {seconds:.2f} s of CPU in all runs, {memory:.0f} MiB."
+    return ["", supervisor, *lookup(document)]
 
 
 def lookup(document: dict[str, Any]) -> list[str]:
-    """What a thousand times as many routes cost, when both were measured."""
-    known = summaries(document["rows"])
-    few, many = (known.get(name, {}).get("gatewayd", {}).get("cost") for name in ("lookup-5", "lookup-5000"))
-    return ["", f"gatewayd with 5,000 routes costs {many / few:.3f} of what it costs with 5."] if few and many else []
+    """The two sizes of the lookup workload, when both were measured."""
+    few, many = ([row for row in document["rows"] if row["workload"] == name] for name in ("lookup-5", "lookup-5000"))
+    quotient = ratio(many, few)
+    return ["", f"gatewayd with 5,000 routes costs {quotient:.3f} of what it costs with 5."] if quotient else []
 
 
 def markdown(document: dict[str, Any]) -> str:
@@ -122,7 +142,7 @@ def markdown(document: dict[str, Any]) -> str:
         lines += [f"## {WORKLOADS[name].title}", "", f"`{name}`", ""]
         lines += ["| " + " | ".join(row) + " |" for row in (head, ["---", *["---:"] * (len(head) - 1)], *rest)]
         lines += [""]
-    return "\n".join([*lines, *lookup(document)[1:]]).rstrip() + "\n"
+    return "\n".join([*lines, *remarks(document)[1:]]).rstrip() + "\n"
 
 
 def merged(documents: list[dict[str, Any]]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def test_an_unknown_name_is_wrong_usage(option: str) -> None:
 
 def test_a_report_is_written_from_a_result(tmp_path: Path) -> None:
     figures = dict.fromkeys(
-        ("count", "seconds", "errors", "cost", "supervisor", "busy", "rate", "p50", "p99"), 1
+        ("count", "seconds", "errors", "cost", "supervisor_seconds", "supervisor_bytes", "busy", "rate", "p50", "p99"),
+        1,
     ) | dict.fromkeys(("idle_bytes", "resident_bytes", "growth_bytes"), 1 << 20)
     result = tmp_path / "result.json"
     document = {

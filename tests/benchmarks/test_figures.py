@@ -31,14 +31,16 @@ def test_a_wrk_that_says_nothing_is_no_result() -> None:
 
 
 def reading(cpu: float, resident: int, *processes: int, supervisor: float = 0.0, peak: int = 0) -> Reading:
-    return Reading(workers=cpu, supervisor=supervisor, resident=resident, peak=peak, processes=processes)
+    return Reading(
+        workers=cpu, supervisor=supervisor, supervisor_resident=9, resident=resident, peak=peak, processes=processes
+    )
 
 
 def test_a_row_divides_cpu_time_by_what_was_done() -> None:
     before, after = reading(1.0, 50, 7, supervisor=0.5), reading(1.5, 60, 7, supervisor=0.75, peak=70)
     figures = row("gatewayd", WORKLOADS["head"], Outcome(count=1000, seconds=2.0), before, after)
     assert figures["cost"] == pytest.approx(500.0)  # microseconds
-    assert figures["supervisor"] == pytest.approx(250.0)
+    assert figures["supervisor_seconds"] == pytest.approx(0.25)
     assert figures["rate"] == 500
     assert figures["busy"] == 0.25
     assert (figures["idle_bytes"], figures["resident_bytes"], figures["growth_bytes"]) == (50, 60, 20)
@@ -82,7 +84,7 @@ def test_the_table_has_the_ratio_to_each_peer() -> None:
     lines = report.text(MEASURED).splitlines()
     assert lines[1] == WORKLOADS["head"].title
     assert lines[3].split() == ["gatewayd", "21.0", "1,000", "1.50", "2.50", "2", "1.0", "0.0", "0"]
-    assert lines[4].split()[-1] == "2.10"
+    assert lines[4].split()[-1] == "2.33"  # of 20/10, 99/11 and 21/9
 
 
 def test_markdown_tells_the_machine_and_every_workload() -> None:
