@@ -80,7 +80,8 @@ class _Fields:
         built = self.record(**parts)
         for rule in self.rules:
             if poisoned.isdisjoint(rule.reads):
-                findings.extend(Finding(path + place, rule.message, rule.hint) for place in rule.broken(built))
+                for place in rule.broken(built):
+                    findings.append(Finding(path + place, rule.message, rule.hint))
         return POISON if poisoned else built
 
     def _read(self, value: dict[str, Any], path: Path, findings: Findings) -> tuple[dict[str, Any], set[str]]:
