@@ -52,7 +52,7 @@ def as_json(planned: Planned) -> dict[str, Any]:
 def _print(planned: Planned, faults: int) -> None:
     for problem in planned.problems:
         print(problem if severity(problem) == "error" else f"{problem} (warning)")
-    files = len({item.file for item in planned.objects.all()})
+    files = len({item.file for item in planned.objects.all()} | {problem.file for problem in planned.problems})
     found = f"{_counted(len(planned.objects), 'object')} in {_counted(files, 'file')}"
     print(f"{found}: {_counted(faults, 'problem') if faults else 'no problems'}", file=sys.stderr)
 
