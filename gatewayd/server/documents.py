@@ -11,6 +11,7 @@ import orjson
 
 from gatewayd import __version__
 from gatewayd.api.objects import Objects
+from gatewayd.api.problem import Problem
 from gatewayd.observe.admin import Answer
 from gatewayd.observe.exposition import CONTENT_TYPE, Facts, render
 from gatewayd.server.views import configuration, listing
@@ -66,8 +67,18 @@ async def status(supervisor: Supervisor) -> Answer:
     """The objects with their statuses, as one Kubernetes List."""
     reading = supervisor.reading
     objects = reading.objects if reading else Objects()
-    shown = (objects, dict(supervisor.statuses.current), supervisor.problems.current)
+    problems = [*supervisor.problems.current, *refusals(supervisor)]
+    shown = (objects, dict(supervisor.statuses.current), problems)
     return await asyncio.to_thread(lambda: _json(listing(*shown)))
+
+
+def refusals(supervisor: Supervisor) -> list[Problem]:
+    """Workers that could not apply the newest generation, as problems of no file."""
+    generation = supervisor.snapshot.generation
+    return [
+        Problem("", 0, "", "", f"worker {worker} could not apply generation {generation}: {error}")
+        for worker, error in supervisor.fleet.refusals.items()
+    ]
 
 
 async def config(supervisor: Supervisor) -> Answer:
@@ -93,7 +104,7 @@ def facts(supervisor: Supervisor) -> Facts:
         workers_running=fleet.running,
         worker_restarts=fleet.restarts,
         reloads=supervisor.reloads,
-        reload_failures=supervisor.failures + fleet.refused,
+        reload_failures=supervisor.follower.failures + fleet.refused,
         reload_seconds=supervisor.reading.seconds if supervisor.reading else 0.0,
         unbound_ports=len(supervisor.unbound),
         log_lines_dropped=supervisor.log.dropped,

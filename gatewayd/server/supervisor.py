@@ -1,4 +1,4 @@
-"""The supervisor: reads and plans the files, holds the listening sockets, leads the workers, answers the admin API."""
+"""The supervisor: leads the workers to what the files say, holds the listening sockets, answers the admin API."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import uvloop
 
@@ -18,36 +17,19 @@ from gatewayd.observe.admin import Admin, split
 from gatewayd.observe.log import Log, describe, fault, now, open_nonblocking
 from gatewayd.routing.snapshot import Snapshot
 from gatewayd.server.documents import documents
+from gatewayd.server.follower import Follower, Parts
 from gatewayd.server.limits import account, raise_open_files
 from gatewayd.server.listening import Sockets, Unbound, usable
 from gatewayd.server.options import RunOptions
 from gatewayd.server.process import Launch
-from gatewayd.server.reload import (
-    Plan,
-    Planned,
-    ProblemLog,
-    Reading,
-    Source,
-    Wish,
-    problems_of,
-    read,
-    servable,
-)
+from gatewayd.server.reload import Plan, Planned, ProblemLog, Reading, Source, Wish, problems_of, servable
 from gatewayd.server.statuses import Statuses
-from gatewayd.server.watch import Watch
 from gatewayd.server.workers import Fleet
 
 FIRST_BIND_PATIENCE = 1.0  # seconds in which the workers of a killed predecessor let go of its ports
-LOOK_EVERY = 3.0  # seconds between two looks at all files, in case a notification was missed
-AGAIN = 0.1  # seconds until a file that was being written is looked at again
-LOOK_SHARE = 0.02  # and looking may cost this share of the time
 BIND_EVERY = 1.0  # seconds between two attempts on a port that another process has
 BEHIND_LIMIT = 1.0  # seconds that a worker may need for a generation before /readyz says so
 KILL_AFTER = 1.0  # seconds after the drain time at which workers that still live are killed
-
-
-Parts = Callable[[RunOptions], tuple[Source, Plan]]
-"""Makes the source and the plan for some options; called in the thread that uses them."""
 
 
 class RefusedError(Exception):
@@ -67,18 +49,13 @@ class Supervisor:
         self.unbound: list[Unbound] = []
         self.problems = ProblemLog(log)
         self.statuses = Statuses()
-        self.reloads = self.failures = 0
+        self.reloads = 0
         self.draining = False
         self._loop = loop
-        self._parts = parts
-        self._source: Source | None = None
-        self._plan: Plan | None = None
         self._sockets = Sockets(options.workers)
         self.fleet = Fleet(loop, options.workers, launch, self._sockets, log, self._progress)
-        self._thread = ThreadPoolExecutor(1, "reload")
-        self._wanted = asyncio.Event()
-        self._wish: Wish | None = None
-        self._touched_at: dict[int, float] = {}
+        self.follower = Follower(loop, options, parts, log, lambda: self.snapshot.generation)
+        self._noticed: dict[int, float] = {}
         self._announced = 0
         self._behind_since: float | None = loop.time()
         self._stopped: asyncio.Future[int] = loop.create_future()
@@ -106,15 +83,6 @@ class Supervisor:
             return f"not every worker serves generation {self.snapshot.generation}"
         return ""
 
-    def reload(self, wish: Wish) -> None:
-        """Look at the files soon."""
-        self._wish = wish if self._wish is None else self._wish | wish
-        self._wanted.set()
-
-    def _touched(self, paths: set[str] | None) -> None:
-        """The watch's threads say so."""
-        self._loop.call_soon_threadsafe(self.reload, Wish(None if paths is None else frozenset(paths)))
-
     def stop(self, number: int) -> None:
         """The first SIGTERM or SIGINT drains, the second ends at once."""
         if self._stopped.done():
@@ -126,26 +94,22 @@ class Supervisor:
     async def run(self) -> int:
         """The whole life; the exit status."""
         admin = await self._open_admin()
-        watch = Watch(self.options.paths, self._touched, self.log)
-        follower: asyncio.Task[None] | None = None
         self.fleet.start()
+        work = self._loop.create_task(self._work())
         try:
-            await self._begin()
-            if self.options.watch:
-                watch.start()
-            follower = self._loop.create_task(self._follow())
-            await self._stopped
+            either: set[asyncio.Future[Any]] = {work, self._stopped}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work  # it has no end but a failure
             return await self._drain()
         finally:
-            watch.stop()
-            if follower is not None:
-                follower.cancel()
+            work.cancel()
+            self.follower.stop()
             self.fleet.kill()
             self.fleet.close()
             self._sockets.close()
             if admin is not None:
                 admin.close()
-            self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _open_admin(self) -> Admin | None:
         if self.options.admin is None:
@@ -160,77 +124,37 @@ class Supervisor:
             ) from None
         return admin
 
-    async def _begin(self) -> None:
-        """The first reading. A gateway that can serve none of its ports does not stay to pretend."""
-        # The workers are on their way already, and do what they have to beside this.
-        self._source, self._plan = await self._loop.run_in_executor(self._thread, self._parts, self.options)
-        reading = await self._read(Wish(forced=True))
+    async def _work(self) -> None:
+        """The first reading, then all that follow. A gateway that can serve none of its ports does not stay to pretend.
+
+        The workers are on their way already, and do beside this what they have to.
+        """
+        reading = await self.follower.first()
         if reading is None:
             raise RefusedError("the files cannot be planned")
-        await self._loop.run_in_executor(
-            self._thread, self._sockets.bind, list(reading.snapshot.ports.values()), FIRST_BIND_PATIENCE
-        )
-        self._install(reading)
-        if reading.snapshot.ports and not self.snapshot.ports:
+        ports = list(reading.snapshot.ports.values())
+        await self._loop.run_in_executor(None, self._sockets.bind, ports, FIRST_BIND_PATIENCE)
+        self._install(reading, self.began)
+        if ports and not self.snapshot.ports:
             raise RefusedError("none of the ports can be listened on")
-        if not reading.snapshot.ports:
+        if not ports:
             self.log.warning("there is no listener to serve yet", paths=list(self.options.paths))
         gc.collect()
         gc.freeze()
+        await self.follower.follow(self._install, self._retry)
 
-    async def _follow(self) -> None:
-        """Reload when something happened, look by oneself now and then."""
-        cost = 0.0
-        while True:
-            pause = BIND_EVERY if self.unbound else max(LOOK_EVERY, cost / LOOK_SHARE)
-            wish = await self._wait(pause)
-            began = time.perf_counter()
-            if wish is not None or self.options.watch:
-                reading = await self._read(wish or Wish())
-                if reading is not None:
-                    self._install(reading, began)
-            if wish is None:
-                cost = time.perf_counter() - began
-            if self.unbound and self.reading is not None:
-                self._install(self.reading)
+    def _retry(self) -> float | None:
+        """Try again what could not be bound; after how many seconds next."""
+        if self.unbound and self.reading is not None:
+            self._install(self.reading, time.perf_counter())
+        return BIND_EVERY if self.unbound else None
 
-    async def _wait(self, seconds: float) -> Wish | None:
-        """Until a reload is wished for, or for `seconds` (None)."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wanted.wait()
-        except TimeoutError:
-            return None
-        self._wanted.clear()
-        wish, self._wish = self._wish, None
-        return wish
-
-    async def _read(self, wish: Wish) -> Reading | None:
-        """Load and plan in the thread. A defect in there costs the reload, not the gateway."""
-        generation = self.snapshot.generation + 1
-        assert self._source is not None  # noqa: S101
-        assert self._plan is not None  # noqa: S101
-        try:
-            reading, again = await self._loop.run_in_executor(
-                self._thread, read, self._source, self._plan, generation, wish
-            )
-        except Exception as error:  # noqa: BLE001 - whatever it is, what is served goes on
-            self.failures += 1
-            text = "the files could not be planned; the configuration in force stays"
-            self.log.error(text, error=describe(error))  # noqa: TRY400 - no traceback for users
-            return None
-        if again:
-            self._loop.call_later(AGAIN, self.reload, Wish())
-        return reading
-
-    def _install(self, reading: Reading, touched: float | None = None) -> None:
+    def _install(self, reading: Reading, noticed: float) -> None:
         """Bind, send to the workers, then do what can wait: statuses and problems."""
-        ports = reading.snapshot.ports
-        self.unbound = self._sockets.bind(ports.values())
+        self.unbound = self._sockets.bind(reading.snapshot.ports.values())
         generation = self.snapshot.generation + 1
-        snapshot = servable(reading.snapshot, self.unbound, generation)
-        if self.fleet.serve(snapshot):
-            self._touched_at = {generation: time.perf_counter() if touched is None else touched}
+        if self.fleet.serve(servable(reading.snapshot, self.unbound, generation)):
+            self._noticed = {generation: noticed}
             self._behind_since = self._behind_since or self._loop.time()
         if reading is not self.reading:
             self.reloads += 1
@@ -262,7 +186,7 @@ class Supervisor:
                 f"{self.options.workers} workers, generation {generation}, {seconds * 1000:.0f} ms\n"
             )
             return
-        took = time.perf_counter() - self._touched_at.get(generation, self.began)
+        took = time.perf_counter() - self._noticed.get(generation, self.began)
         self.log.info(
             "generation active",
             generation=generation,
@@ -299,6 +223,8 @@ class Supervisor:
 
 def announce(line: str) -> None:
     """Print the one line that scripts wait for. A standard output that nobody reads is no reason to fail."""
+    if sys.stdout is None:  # closed before we began
+        return
     try:
         sys.stdout.write(line)
         sys.stdout.flush()
@@ -342,6 +268,9 @@ def run(options: RunOptions, parts: Parts = files) -> int:
     except (RefusedError, ValueError, OSError) as error:
         log.error(f"gatewayd cannot run: {error}")  # noqa: TRY400, G004 - our own log; no traceback for users
         return 1
+    except Exception as error:  # noqa: BLE001 - users see a line, not a traceback
+        log.error("gatewayd cannot run", error=describe(error))  # noqa: TRY400
+        return 1
     finally:
         log.flush()
 
@@ -361,5 +290,5 @@ async def _supervise(options: RunOptions, parts: Parts, log: Log, launch: Launch
     supervisor = Supervisor(loop, options, parts, log, launch)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop, number)
-    loop.add_signal_handler(signal.SIGHUP, supervisor.reload, Wish(forced=True))
+    loop.add_signal_handler(signal.SIGHUP, supervisor.follower.wish, Wish(forced=True))
     return await supervisor.run()

@@ -7,12 +7,10 @@ from typing import Any
 
 import msgspec
 
+from gatewayd.api.encode import REDACTED, to_plain
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
 from gatewayd.routing.snapshot import Snapshot
-
-REDACTED = "REDACTED"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # holds the whole object once more
 
 
 def listing(
@@ -30,27 +28,7 @@ def listing(
 
 def item(thing: Object, status: Mapping[str, Any] | None) -> dict[str, Any]:
     """One object as plain data: what was written, the defaults, the status; data of a Secret is not shown."""
-    version = f"{thing.group}/{thing.version}" if thing.group else thing.version
-    body = _without_none(msgspec.to_builtins(thing.resource))
-    shown = {"apiVersion": version, "kind": thing.kind, **body}
-    if thing.kind == "Secret":
-        for section in ("data", "stringData"):
-            if shown.get(section):
-                shown[section] = dict.fromkeys(shown[section], REDACTED)
-        shown["metadata"].get("annotations", {}).pop(LAST_APPLIED, None)
-    shown["metadata"] = {key: value for key, value in shown["metadata"].items() if value or key == "name"}
-    shown.pop("status", None)
-    if status is not None:
-        shown["status"] = status
-    return shown
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(member) for key, member in value.items() if member is not None}
-    if isinstance(value, list | tuple):
-        return [_without_none(member) for member in value]
-    return value
+    return to_plain(thing) if status is None else {**to_plain(thing), "status": status}
 
 
 def configuration(snapshot: Snapshot) -> dict[str, Any]:

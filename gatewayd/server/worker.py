@@ -93,7 +93,8 @@ class Heap:
     def swapped(self) -> None:
         """A new snapshot is in force."""
         self._swaps += 1
-        self._since = self._since or self._clock()
+        if self._since is None:
+            self._since = self._clock()
 
     def tick(self, idle: bool) -> None:
         """Freeze when it is due."""
@@ -152,11 +153,10 @@ class Worker:
 
     def _apply(self, message: Apply) -> None:
         began = time.perf_counter()
-        sockets = {
-            key: [socket.socket(fileno=number) for number in self._channel.take(count)]
-            for key, count in message.sockets
-        }
+        sockets: dict[str, list[socket.socket]] = {}
         try:
+            for key, count in message.sockets:
+                sockets[key] = [socket.socket(fileno=number) for number in self._channel.take(count)]
             self._runtime.apply(decode_change(message.change), sockets)
         except Exception as error:  # noqa: BLE001 - whatever it is, the old generation goes on
             for sock in (sock for share in sockets.values() for sock in share):
