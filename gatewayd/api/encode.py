@@ -10,13 +10,14 @@ from gatewayd.api.objects import Object
 from gatewayd.api.record import Record
 from gatewayd.api.scalars import Number
 
-HIDDEN = "(hidden)"
+REDACTED = "REDACTED"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # holds the whole object once more
 
 
 def to_plain(item: Object) -> dict[str, Any]:
     """The object with defaults applied and unset fields left out; `apiVersion` and `metadata` as they were written.
 
-    Values of a Secret are replaced by `(hidden)`: this is shown on screens and by the admin API.
+    Values of a Secret are replaced by `REDACTED`: this is shown on screens and by the admin API.
     """
     plain: dict[str, Any] = {
         "apiVersion": f"{item.group}/{item.version}" if item.group else item.version,
@@ -25,7 +26,8 @@ def to_plain(item: Object) -> dict[str, Any]:
     }
     plain.update((name, value) for name, value in _fields(item.resource).items() if name not in plain)
     if isinstance(item.resource, Secret):
-        plain["data"] = dict.fromkeys(sorted(item.resource.data), HIDDEN)
+        plain["data"] = dict.fromkeys(sorted(item.resource.data), REDACTED)
+        plain["metadata"].get("annotations", {}).pop(LAST_APPLIED, None)
     return plain
 
 
@@ -35,6 +37,8 @@ def _metadata(item: Object) -> dict[str, Any]:
     if item.namespace:
         metadata.setdefault("namespace", item.namespace)
     typed: Any = item.resource
+    if item.group:  # what observedGeneration in a status refers to; core kinds have none
+        metadata.setdefault("generation", typed.metadata.generation)
     texts = {"labels": typed.metadata.labels, "annotations": typed.metadata.annotations}
     metadata.update((name, dict(value)) for name, value in texts.items() if value)
     return metadata

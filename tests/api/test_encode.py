@@ -33,7 +33,7 @@ def test_defaults_are_applied_and_unset_fields_left_out():
     ) == {
         "apiVersion": "gateway.networking.k8s.io/v1beta1",
         "kind": "HTTPRoute",
-        "metadata": {"name": "r", "namespace": "default", "annotations": {"a": "1e3"}, "x": 1.5},
+        "metadata": {"name": "r", "namespace": "default", "annotations": {"a": "1e3"}, "x": 1.5, "generation": 1},
         "spec": {
             "rules": [
                 {
@@ -46,8 +46,11 @@ def test_defaults_are_applied_and_unset_fields_left_out():
 
 
 def test_secrets_are_hidden():
-    shown = plain("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {b: YQ==}\nstringData: {a: secret}\n")
-    assert shown["data"] == {"a": "(hidden)", "b": "(hidden)"}
+    again = "annotations: {kubectl.kubernetes.io/last-applied-configuration: secret}"
+    text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s, {again}}}\n"
+    shown = plain(text + "data: {b: c2VjcmV0}\nstringData: {a: secret}\n")
+    assert shown["data"] == {"a": "REDACTED", "b": "REDACTED"}
+    assert "secret" not in str(shown)
     assert "stringData" not in shown
     assert shown["type"] == "Opaque"
 
