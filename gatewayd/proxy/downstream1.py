@@ -11,6 +11,7 @@ States, by two attributes: `exchange` is the request in flight or None; `left` i
 from __future__ import annotations
 
 import asyncio
+import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ DRAINING = -2
 LINGER = 5.0  # seconds in which a client may still send what will not be read
 DISCARD = 65536  # bytes of a body that are read for the sake of keeping a connection
 JOIN_BELOW = 32768  # one write (one system call) for head and body; above, copying costs more than the call
+RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds: the close throws away and sends RST
 _NO_BODY = frozenset({204, 304})
 
 
@@ -249,7 +251,7 @@ class Downstream1(asyncio.BaseProtocol):
         assert exchange is not None
         self.left = DRAINING
         if exchange.status:
-            self.transport.abort()
+            self.abort()
         else:
             exchange.reply(refused.status, refused.reason.encode())
 
@@ -439,8 +441,13 @@ class Downstream1(asyncio.BaseProtocol):
         self._close()
 
     def abort(self) -> None:
-        """The response cannot be completed: cut the connection, so that it does not look complete."""
+        """The response cannot be completed: cut the connection, so that it does not look complete. Where the response
+        lasts until the close (HTTP/1.0), only a reset can say so.
+        """
         self.keep = False
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.transport.abort()
 
     def expire(self, now: float) -> None:
@@ -456,7 +463,10 @@ class Downstream1(asyncio.BaseProtocol):
         else:
             if exchange is not None:
                 exchange.reason = b"write_timeout" if self.write_paused else b"body_timeout"
-            self.transport.abort()
+            if exchange is not None or self.write_paused:
+                self.abort()
+            else:
+                self.transport.abort()
 
     def pause_writing(self) -> None:
         self.write_paused = True
@@ -515,6 +525,9 @@ class _Gone:
         """Nothing is left to cut."""
 
     close = write_eof = pause_reading = resume_reading = abort
+
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket any more."""
 
     def can_write_eof(self) -> bool:
         """Nothing can be written."""

@@ -156,7 +156,8 @@ class Exchange:
         self.endpoint = endpoint
         endpoint.active += 1
         idle = endpoint.idle
-        if idle and not self.head.upgrade:
+        # A retry takes a new connection: when a backend restarts, all that are pooled are dead.
+        if idle and not self.retried and not self.head.upgrade:
             up: Any = idle.popitem()[0]
             self.reused = True
             self.sent = self.began
@@ -171,7 +172,7 @@ class Exchange:
         self.sent = monotonic()
         self.up = up
         up.send_head(self, self.body, self.ended, self.trailers)
-        if not self.ended:
+        if not self.ended and not up.blocked:
             self.down.resume()
 
     def connect_failed(self, reason: bytes, status: int = 503) -> None:
@@ -250,9 +251,11 @@ class Exchange:
             self.reply(status, reason)
 
     def _may_send_again(self, reason: bytes) -> bool:
-        """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once."""
+        """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once. An
+        endpoint that closed a new connection gets it no second time, so there must be another one then.
+        """
         return (
-            self.reused
+            (self.reused or len(self.backend.endpoints) > 1)  # type: ignore[union-attr]
             and not self.retried
             and reason == b"upstream_closed"
             and self.ended
@@ -274,8 +277,8 @@ class Exchange:
         self.finish(monotonic())
 
     def downstream_lost(self, reason: bytes) -> None:
-        """The client is gone: let go of the backend at once."""
-        self.reason = reason
+        """The client is gone: let go of the backend at once. Where it was cut, `reason` says why already."""
+        self.reason = self.reason or reason
         up, self.up = self.up, None
         if up is not None:
             up.exchange = None

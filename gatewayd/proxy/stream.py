@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _READ = 65536
 _BULK_AFTER = 4  # full reads in a row make a direction one of bulk
 _PIPE = 1 << 20
+_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds
 
 
 class Stream:
@@ -81,7 +82,7 @@ class Stream:
             self.rule = bucket[0].rule  # the oldest route alone is served (Gateway API, TCPRoute)
             share = self.rule.single or self.rule.pick()
         if share is None or share.failure:
-            self._refuse(share.failure.encode() if share is not None else b"no_route")
+            self.end(share.failure.encode() if share is not None else b"no_route")
             return
         self.backend = share.backend
         self._connect(None)
@@ -90,7 +91,7 @@ class Stream:
         assert self.backend is not None
         endpoint = self.backend.pick(tried)
         if endpoint is None:
-            self._refuse(b"no_endpoints" if tried is None else b"upstream_refused")
+            self.end(b"no_endpoints" if tried is None else b"upstream_refused")
             return
         self.endpoint = endpoint
         endpoint.active += 1
@@ -134,7 +135,7 @@ class Stream:
             self.runtime.counts.upstream_retries += 1
             self._connect(failed)
         else:
-            self._refuse(b"upstream_refused")
+            self.end(b"upstream_refused")
 
     def moved(self, direction: Direction, size: int) -> None:
         """Bytes went one way."""
@@ -150,18 +151,18 @@ class Stream:
         else:
             self.deadline = monotonic() + self.settings.half_closed_timeout
 
-    def _refuse(self, reason: bytes) -> None:
-        """No backend: an active rejection (Gateway API, TCPRoute)."""
-        linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
-        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.end(reason)
-
     def end(self, reason: bytes) -> None:
-        """Close both sides, count and log; a second call does nothing."""
+        """Close both sides, count and log; a second call does nothing. What ends for a `reason` ends with a reset on
+        both sides: a close would look like the end of a complete stream, and a connection without a backend asks for
+        an active rejection (Gateway API, TCPRoute).
+        """
         if self.client.fileno() < 0:
             return
         if reason:
             self.reason = reason
+            for sock in (self.client, self.server):
+                if sock is not None:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         for direction in self._ends:
             direction.stop()
         if self.server is not None:
