@@ -142,6 +142,8 @@ REFUSED = [
     (b"\xff\xfea\x00:\x00", 1, "not UTF-8"),
     (b"a: 1\nb: \x00\n", 2, "U+0000"),
     (b"a: \x1b[31m\n", 1, "U+001B"),
+    (b"# x\n---\nb: 1\nc: \xc2\x81\n", 4, "U+0081"),
+    (b"a: \xef\xbf\xbf\n", 1, "U+FFFF"),
     (b"a: b: c\n", 1, "mapping values"),
     (b"host: *.example.com\n", 1, "alias"),
     (b'a: "open\n', 2, "quoted scalar"),
@@ -194,6 +196,13 @@ def test_bombs_are_refused_at_once():
     ):
         assert load(bomb, "f")[0] == []
     assert time.process_time() - started < 5
+
+
+def test_huge_files_of_nothing_take_no_time():
+    started = time.process_time()
+    for text in (b"\n", b" \n", b"# x\n", b"---\n", b"%\n", b"--- # x\n", b"x"):
+        load(text * (3_000_000 // len(text)), "f")
+    assert time.process_time() - started < 10
 
 
 def test_sixty_four_levels_are_fine():
