@@ -3,9 +3,6 @@
 Read as Kubernetes does: JSON's data model, one object a document. Refused, each with file and line: text that is not
 UTF-8, aliases (they make exponential bombs) and merge keys, duplicate keys, tags, nesting deeper than 64, documents
 above 1 MiB, more than 10 000 documents in a file. Nothing here raises for any input.
-
-Documents are cut apart at `---` lines before they are parsed (a `---` at column 0 ends every YAML construct), so that a
-syntax error spoils its own document only.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from gatewayd.api.pieces import MAX_DOCUMENT_BYTES, ODD_BREAKS, Piece, control_character, file_problem, pieces
 from gatewayd.api.problem import Path, Problem, dotted, printable
 from gatewayd.api.scalars import plain
 
@@ -28,31 +26,12 @@ except ImportError as error:  # pragma: no cover - depends on how PyYAML was bui
     ) from error
 
 MAX_DEPTH = 64
-MAX_DOCUMENT_BYTES = 1 << 20
-MAX_FILE_BYTES = 32 << 20
-MAX_DOCUMENTS = 10_000
-
 PLAIN, TEXT, COLLECTION = "plain", "text", "collection"
 TAGS = frozenset({PLAIN, TEXT, COLLECTION, "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
-MARKER = re.compile(rb"(?m)^---(?=[ \t\r\n]|\Z)")
-# A line that is neither blank nor a comment, a directive or a marker; or what follows a marker in its line.
-SOMETHING = re.compile(rb"(?m)(?:\A---(?=[ \t])|^(?!%|---(?:[ \t\r\n]|\Z)))[ \t]*[^ \t\r\n#]")
-CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-PRINTABLE = bytes(each for each in range(256) if not CONTROLS.match(bytes([each])))
-FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
-# Line breaks besides \n make the cheap bound on the depth worthless; then the depth is counted.
-ODD_BREAKS = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 DEEP_LINE = re.compile(rb"(?m)^[ ?:-]{24}")
 FREE_BRACKETS = MAX_DEPTH - 26
 
 Lines = int | tuple[int, Any]
-
-
-class Piece(msgspec.Struct, frozen=True, gc=False):
-    """The text of one document, and the line of the file at which it begins (from 1)."""
-
-    line: int
-    text: bytes
 
 
 class Document(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -119,43 +98,17 @@ def load(text: bytes, file: str) -> tuple[list[Document], list[Problem]]:
     return documents, problems
 
 
-def pieces(text: bytes, file: str) -> tuple[list[Piece], list[Problem]]:
-    """Cut a file into documents; those that hold nothing but comments are left out."""
-    refusal = _unreadable(text, file)
-    if refusal:
-        return [], [refusal]
-    found: list[Piece] = []
-    for count, (line, part) in enumerate(_cut(text.removeprefix(b"\xef\xbb\xbf"))):
-        if count == MAX_DOCUMENTS:
-            hint = "split it into several files"
-            return found, [_problem(file, line, f"more than {MAX_DOCUMENTS} documents in one file", hint)]
-        if len(part) > MAX_DOCUMENT_BYTES or SOMETHING.search(part) or ODD_BREAKS.search(part):
-            found.append(Piece(line, part))
-    return found, []
-
-
-def _cut(text: bytes) -> Iterator[tuple[int, bytes]]:
-    """The text between the markers, each part with its marker and its first line."""
-    line, start = 1, 0
-    for mark in MARKER.finditer(text):
-        if mark.start():
-            yield line, text[start : mark.start()]
-            line += text.count(b"\n", start, mark.start())
-            start = mark.start()
-    yield line, text[start:]
-
-
 def parse(piece: Piece, file: str) -> tuple[list[Document], list[Problem]]:
     """The documents in one piece: one, unless it was ended by `...` and followed by another."""
     documents: list[Document] = []
     try:
         documents.extend(_documents(piece, file))
     except _RefusedError as refusal:
-        return documents, [_problem(file, refusal.line, refusal.message, refusal.hint, refusal.field)]
+        return documents, [file_problem(file, refusal.line, refusal.message, refusal.hint, refusal.field)]
     except yaml.YAMLError as error:
         return documents, [_syntax(error, piece, file)]
     except (ValueError, RecursionError) as error:
-        return documents, [_problem(file, piece.line, f"cannot be read: {error}")]
+        return documents, [file_problem(file, piece.line, f"cannot be read: {error}")]
     return documents, []
 
 
@@ -240,30 +193,6 @@ def _measure(piece: Piece) -> None:
             raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
 
 
-def _unreadable(text: bytes, file: str) -> Problem | None:
-    """What keeps the whole file from being read, or None."""
-    if len(text) > MAX_FILE_BYTES:
-        return _problem(file, 0, f"the file is {len(text)} bytes long", f"at most {MAX_FILE_BYTES} bytes are read")
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
-        return _problem(file, line, f"byte 0x{text[error.start]:02x} is not UTF-8", "save the file as UTF-8")
-    # Deleting the good bytes is thirty times as fast as searching for bad ones.
-    return _control(text, 1, file) if text.translate(None, PRINTABLE) else None
-
-
-def _control(text: bytes, line: int, file: str) -> Problem | None:
-    """The first character that YAML forbids; `line` is that of the start of `text`."""
-    decoded = text.decode("utf-8")
-    found = FORBIDDEN.search(decoded)
-    if found is None:
-        return None
-    line += decoded.count("\n", 0, found.start())
-    message = f"the control character U+{ord(found.group()):04X} is not allowed in YAML"
-    return _problem(file, line, message, "remove it")
-
-
 SYNTAX_HINTS = (
     ("mapping values are not allowed", "indent the line like its neighbours, and quote a text that contains `: `"),
     ("while scanning an alias", "quote a text that begins with `*`, for example `'*.example.com'`"),
@@ -279,15 +208,11 @@ SYNTAX_HINTS = (
 
 def _syntax(error: yaml.YAMLError, piece: Piece, file: str) -> Problem:
     """libyaml's own words, with our place and what usually causes them."""
-    if isinstance(error, yaml.reader.ReaderError) and (problem := _control(piece.text, piece.line, file)):
+    if isinstance(error, yaml.reader.ReaderError) and (problem := control_character(piece.text, piece.line, file)):
         return problem
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     words = (getattr(error, "context", None), getattr(error, "problem", None) or getattr(error, "reason", None))
     message = ", ".join(word for word in words if word) or "cannot be read"
     hint = next((hint for words, hint in SYNTAX_HINTS if words in message), "")
     line = piece.line + min(mark.line if mark else 0, piece.text.count(b"\n"))
-    return _problem(file, line, f"no valid YAML: {message}", hint)
-
-
-def _problem(file: str, line: int, message: str, hint: str = "", field: str = "") -> Problem:
-    return Problem(file=file, line=line, object="", field=field, message=message, hint=hint)
+    return file_problem(file, line, f"no valid YAML: {message}", hint)

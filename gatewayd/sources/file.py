@@ -8,8 +8,9 @@ from collections.abc import Callable
 import msgspec
 
 from gatewayd.api.decode import SILENT, decode, expand, key_of
-from gatewayd.api.documents import Piece, parse, pieces
+from gatewayd.api.documents import parse
 from gatewayd.api.objects import Object
+from gatewayd.api.pieces import Piece, pieces
 from gatewayd.api.problem import Problem
 from gatewayd.sources.scan import Signature
 

@@ -17,8 +17,8 @@ from itertools import chain
 import msgspec
 
 from gatewayd.api.decode import once_a_kind
-from gatewayd.api.documents import MAX_FILE_BYTES
 from gatewayd.api.objects import Object, Objects
+from gatewayd.api.pieces import MAX_FILE_BYTES
 from gatewayd.api.problem import Problem
 from gatewayd.sources.file import File
 from gatewayd.sources.scan import Scan, Signature, scan, signature

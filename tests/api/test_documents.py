@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.api import documents
+from gatewayd.api import documents, pieces
 from gatewayd.api.documents import load
 from gatewayd.api.scalars import FLOAT, Number, Word
 
@@ -157,7 +157,7 @@ REFUSED = [
     (b"\n".join(b" " * depth + b"a:" for depth in range(100)), 65, "deeper than 64"),
     (b"\r".join(b" " * depth + b"a:" for depth in range(100)), 65, "deeper than 64"),
     (b"{a: " * 70 + b"}" * 70, 1, "deeper than 64"),
-    (b"a: " + b"x" * documents.MAX_DOCUMENT_BYTES, 1, "bytes long"),
+    (b"a: " + b"x" * pieces.MAX_DOCUMENT_BYTES, 1, "bytes long"),
 ]
 
 
@@ -211,11 +211,11 @@ def test_sixty_four_levels_are_fine():
 
 
 def test_limits_of_a_file(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(documents, "MAX_DOCUMENTS", 3)
+    monkeypatch.setattr(pieces, "MAX_DOCUMENTS", 3)
     found, [problem] = load(b"---\na: 1\n" * 5, "f")
     assert len(found) == 3
     assert problem.line == 7
-    monkeypatch.setattr(documents, "MAX_FILE_BYTES", 8)
+    monkeypatch.setattr(pieces, "MAX_FILE_BYTES", 8)
     found, [problem] = load(b"a: 1234567\n", "f")
     assert found == []
     assert "bytes long" in problem.message

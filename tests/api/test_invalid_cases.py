@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gatewayd.api.decode import decode
-from gatewayd.api.documents import Piece, parse, pieces
+from gatewayd.api.documents import parse
+from gatewayd.api.pieces import Piece, pieces
 from gatewayd.api.problem import Problem
 from gatewayd.api.rules.routes import V1_ONLY
 from gatewayd.api.rules.table import TABLES
