@@ -26,8 +26,8 @@ PortReference = Annotated[
     Meta(
         min_length=1,
         max_length=15,
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-        extra={"says": "be a port number or the name of a port", "hint": "for example 8080 or `http`"},
+        pattern=r"^(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        extra={"says": "be a port number or the name of a port", "hint": "for example 8080, without quotes, or `http`"},
     ),
 ]
 DataKey = Annotated[

@@ -229,21 +229,22 @@ def _sequence(item: Shape, meta: msgspec.Meta) -> Shape:
             return POISON
         entries = tuple([item(each, (*path, index), findings) for index, each in enumerate(value)])
         if keys is not None:
-            _unique(value, keys, path, findings)
+            _unique(entries, keys, path, findings)
         return POISON if POISON in entries else entries
 
     return shape
 
 
-def _unique(entries: list[Any], keys: tuple[str, ...], path: Path, findings: Findings) -> None:
-    seen: dict[str, int] = {}
+def _unique(entries: tuple[Any, ...], keys: tuple[str, ...], path: Path, findings: Findings) -> None:
+    """Compared with defaults applied, as the API server does; entries that could not be read are left out."""
+    seen: dict[Any, int] = {}
     for index, entry in enumerate(entries):
-        if keys and type(entry) is not dict:
+        if entry is POISON:
             continue
-        key = repr([entry.get(each) for each in keys]) if keys else repr(entry)
+        key = tuple([getattr(entry, each) for each in keys]) if keys else entry
         first = seen.setdefault(key, index)
         if first != index:
-            shown = ", ".join(f"{each} {written(entry.get(each))}" for each in keys) if keys else written(entry)
+            shown = ", ".join(f"{each} {written(getattr(entry, each))}" for each in keys) or written(entry)
             message = f"{shown} must be unique, it stands already in entry [{first}]"
             findings.append(Finding((*path, index), message, "remove one of them"))
 
