@@ -6,6 +6,7 @@ import argparse
 import datetime as dt
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,11 @@ def main() -> int:
         return render(options)
     if options.command == "micro":
         return micro.main()
-    return compare(options)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # every end stops what was started
+    try:
+        return compare(options)
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import install
+from benchmarks import install, measure
 from benchmarks.peers import PEERS
-from tests.processes import ROOT
+from benchmarks.peers.peer import find
+from tests.processes import ROOT, wait_until
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,3 +85,36 @@ def test_a_gateway_that_answers_wrongly_fails_the_run() -> None:
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert finished.returncode == 1
     assert "answered with status 200 and 66 bytes" in finished.stderr
+
+
+def alive(process: int) -> bool:
+    """Neither gone nor a zombie that whoever inherited it has not looked at yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(find("wrk") is None, reason="a comparison needs wrk")
+def test_an_ended_run_leaves_nothing_behind(start: Callable[..., Any]) -> None:
+    run = start(
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "--peers",
+        "gatewayd",
+        "--only",
+        "head",
+        "--rounds",
+        "99",
+        "--seconds",
+        "1",
+        cwd=ROOT,
+    )
+    run.line(r"^head +gatewayd +[0-9.]+ us CPU/request$")
+    begun = measure.children(run.pid)
+    assert len(begun) >= 3  # backend, supervisor, worker
+    run.signal(signal.SIGTERM)
+    assert run.wait() == 130
+    assert run.lines[-1].startswith("head")
+    wait_until(lambda: not any(map(alive, begun)), "all that it started has ended")
