@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -11,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
 
 TIMEOUT = 60.0
 
@@ -101,10 +105,23 @@ def read_all(connection: socket.socket) -> bytes:
     return bytes(received)
 
 
+def find(name: str) -> str | None:
+    """The path of a program of the system, also of those that are root's by custom."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def program(name: str) -> str:
+    """The path of a program of the system; the test is skipped where it is not installed."""
+    found = find(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
 def curl(*arguments: str) -> str:
     """What curl prints; AssertionError with its complaint when it fails."""
     done = subprocess.run(
-        ["curl", "-sS", "--max-time", str(TIMEOUT), *arguments],
+        [program("curl"), "-sS", "--max-time", str(TIMEOUT), *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -23,8 +24,8 @@ TRY = """\
   curl -H 'Host: shop.example.com' localhost:8080/api/v1/items?id=7  # reaches the backend as /items?id=7
   curl -H 'Host: shop.example.com' -H 'X-Tester: yes' localhost:8080/
   curl -i -H 'Host: shop.example.com' localhost:8080/old/page        # 301 to /new/page
-  gatewayd status --admin {admin}
-  gatewayd explain {folder} --request 'GET http://shop.example.com:8080/api/v1/items'
+  {command} status --admin {admin}
+  {command} explain {folder} --request 'GET http://shop.example.com:8080/api/v1/items'
 
 Change a weight in {folder}/routes.yaml and ask again. Ctrl-C ends the demo.
 """
@@ -44,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         for name, port in backends(objects).items():
             start_backend(stack, name, port)
-        print(TRY.format(folder=_short(folder), admin=run_options.admin or "HOST:PORT"), flush=True)
+        command = "gatewayd" if shutil.which("gatewayd") else _short(Path(sys.argv[0]).absolute())
+        print(TRY.format(folder=_short(folder), command=command, admin=run_options.admin or "HOST:PORT"), flush=True)
         return supervise(run_options)
 
 

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = question(arguments.request, arguments.header)
     planned = read(arguments)
     reached = ports(asked, planned.result.snapshot, arguments.gateway)
-    explanations = [walk(asked, plan, planned.result.snapshot) for plan in reached]
+    explanations = [walk(asked, plan, planned.result.snapshot, planned.objects) for plan in reached]
     notes = list(_notes(asked, planned, arguments.gateway, explanations))
     if arguments.output == "json":
         shown = {"request": asked.text, "explanations": explanations, "notes": notes}

@@ -57,8 +57,7 @@ def _backends(backends: list[Data]) -> Iterator[str]:
     for backend in backends:
         where = ", ".join(backend["endpoints"]) or "no endpoints"
         own = "" if backend["answer"] is None else f", answers {_answer(backend['answer'])}"
-        name = backend["backend"] or "(unresolved)"
-        yield f"backend   {backend['percent']:g} % (weight {backend['weight']}) {name} at {where}{own}"
+        yield f"backend   {backend['percent']:g} % (weight {backend['weight']}) {backend['backend']} at {where}{own}"
         for line in backend["filters"]:
             yield f"          filter {line}"
 

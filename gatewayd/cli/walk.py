@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gatewayd.api.objects import Objects
 from gatewayd.cli.question import Question
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.routing.explain import Candidate, Explanation, explain
@@ -17,8 +18,10 @@ KINDS = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
 Data = dict[str, Any]
 
 
-def walk(asked: Question, plan: PortPlan, snapshot: Snapshot) -> Data:
-    """Follow the request through the port's tables, the very ones that a worker compiles."""
+def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) -> Data:
+    """Follow the request through the port's tables, the very ones that a worker compiles. `objects` tell the names of
+    backends that could not be resolved.
+    """
     where = {"address": plan.address or "*", "port": plan.port, "number": plan.number, "transport": plan.transport}
     found: Data = {"port": where, "listener": None, "rule": None, "filters": [], "backends": [], "candidates": []}
     table = compile_port(plan, snapshot.routes)
@@ -39,7 +42,7 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot) -> Data:
         found["listener"] = {"key": owner.key, "hostname": owner.hostname.decode(), "source": owner.source}
     if secured is not None and explained.listener is not None and secured.key != explained.listener.key:
         return {**found, "answer": _answer(421, "misdirected")}
-    return {**found, **_outcome(explained, head, plan, snapshot)}
+    return {**found, **_outcome(explained, head, plan, snapshot, objects)}
 
 
 def _limits(plan: PortPlan, snapshot: Snapshot) -> HeadLimits:
@@ -48,7 +51,7 @@ def _limits(plan: PortPlan, snapshot: Snapshot) -> HeadLimits:
     return HeadLimits(settings.head_bytes, settings.request_line_bytes, settings.fields)
 
 
-def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
+def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot: Snapshot, objects: Objects) -> Data:
     """The rule with its filters and backends, and the answer. The order of checks is that of proxy.exchange."""
     if explained.listener is None:
         return {"answer": _answer(404, "no_listener")}
@@ -58,7 +61,10 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
     data: Data = {
         "rule": {**_named(explained.match), "path_normal_form": head.path.decode()},
         "filters": _filters(rule.plan.filters),
-        "backends": [_backend(share, rule, snapshot) for share in rule.shares],
+        "backends": [
+            {"backend": share.key or _written(rule, index, objects), **_backend(share, rule, snapshot)}
+            for index, share in enumerate(rule.shares)
+        ],
     }
     return {**data, "answer": _rule_answer(rule, head, plan, snapshot)}
 
@@ -112,7 +118,6 @@ def _backend(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
     if plan is not None and plan.dns is not None:
         endpoints.append(f"{plan.dns[0]}:{plan.dns[1]} (by DNS)")
     return {
-        "backend": share.key,
         "weight": share.weight,
         "percent": round(100 * share.weight / total, 1) if total else 0.0,
         "endpoints": endpoints,
@@ -120,6 +125,16 @@ def _backend(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
         "filters": _filters(filters),
         "answer": None if failure is None else _answer(*failure),
     }
+
+
+def _written(rule: Rule, index: int, objects: Objects) -> str:
+    """A backendRef as its route writes it: `Service search/stock:80`."""
+    kind, namespace, name = rule.route.split("/")
+    route: Any = objects.get(kind, namespace, name)
+    if route is None:
+        return ""
+    ref = route.resource.spec.rules[rule.plan.index].backend_refs[index]
+    return f"{ref.kind} {ref.namespace or namespace}/{ref.name}{f':{ref.port}' if ref.port else ''}"
 
 
 def _candidate(candidate: Candidate) -> Data:

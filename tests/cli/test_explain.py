@@ -80,6 +80,12 @@ def test_answers_of_the_gateway_itself(
     assert (answer["status"], answer["reason"]) == (status, reason)
 
 
+def test_a_backend_that_could_not_be_resolved_has_its_written_name(capsys: pytest.CaptureFixture[str]):
+    (backend,) = one(explain(capsys, CONFIG / "cross-namespace", "http://shop.example.com/stock"))["backends"]
+    assert backend["backend"] == "Service search/stock:80"
+    assert backend["answer"] == {"status": 500, "reason": "RefNotPermitted"}
+
+
 def test_a_refused_route_that_names_the_host_is_told(capsys: pytest.CaptureFixture[str]):
     shown = explain(capsys, CONFIG / "cross-namespace", "http://payroll.example.com/")
     assert one(shown)["answer"]["status"] == 404

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from tests.manifests import Folder, gateway, gateway_class, http_route, listener, rule, service
 from tests.processes import Echo, Gateway, Process, free_port, wait_until
-from tests.talk import curl, exchange, fetch, keep_alive, read_all, talk
+from tests.talk import curl, exchange, fetch, find, keep_alive, program, read_all, talk
 
 NGINX = """
 daemon off; master_process off; pid {root}/nginx.pid; error_log stderr;
@@ -44,10 +44,7 @@ class Site:
         self.echo = Echo("echo-a")
         stack.callback(self.echo.stop)
         nginx = free_port()
-        (scratch / "nginx.conf").write_text(NGINX.format(root=scratch, port=nginx))
-        process = Process(["nginx", "-p", str(scratch), "-c", str(scratch / "nginx.conf")])
-        stack.callback(process.stop)
-        wait_until(lambda: _listens(nginx), "nginx listens")
+        self._start_nginx(nginx, stack)
         folder = Folder(scratch / "manifests")
         folder.write("gateway.yaml", gateway_class(), gateway(listener("http", 80)))
         folder.write("backends.yaml", *service("echo-a", self.echo.port), *service("nginx", nginx), *service("empty"))
@@ -72,6 +69,15 @@ class Site:
         self.port = self.gateway.ports[80]
         self.url = f"http://127.0.0.1:{self.port}"
 
+    def _start_nginx(self, port: int, stack: ExitStack) -> None:
+        if (found := find("nginx")) is None:
+            return
+        settings = self.root / "nginx.conf"
+        settings.write_text(NGINX.format(root=self.root, port=port))
+        process = Process([found, "-p", str(self.root), "-c", str(settings)])
+        stack.callback(process.stop)
+        wait_until(lambda: _listens(port), "nginx listens")
+
 
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
@@ -82,6 +88,12 @@ def _listens(port: int) -> bool:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as stack:
         yield Site(tmp_path_factory.mktemp("site"), stack)
+
+
+@pytest.fixture
+def nginx() -> None:
+    """For tests of what only nginx does: skips them where it is not installed."""
+    program("nginx")
 
 
 def test_curl_gets_what_the_backend_saw(site: Site):
@@ -122,12 +134,14 @@ def test_pipelined_requests_are_answered_in_order(site: Site, half_closed: bool)
     assert answer.count(b"HTTP/1.1 20") == 21
 
 
+@pytest.mark.usefixtures("nginx")
 def test_large_download_from_nginx(site: Site):
     reply = fetch(site.port, "/files/large")
     assert reply.status == 200
     assert hashlib.sha256(reply.body).digest() == hashlib.sha256(bytes(range(256)) * (LARGE // 256)).digest()
 
 
+@pytest.mark.usefixtures("nginx")
 def test_range_and_conditional_requests_pass(site: Site):
     part = fetch(site.port, "/files/large", headers={"Range": "bytes=256-511"})
     assert (part.status, part.body) == (206, bytes(range(256)))
@@ -136,6 +150,7 @@ def test_range_and_conditional_requests_pass(site: Site):
     assert (again.status, again.body) == (304, b"")
 
 
+@pytest.mark.usefixtures("nginx")
 def test_head_has_the_length_but_no_body(site: Site):
     reply = fetch(site.port, "/files/large", method="HEAD")
     assert reply.status == 200
@@ -143,6 +158,7 @@ def test_head_has_the_length_but_no_body(site: Site):
     assert reply.body == b""
 
 
+@pytest.mark.usefixtures("nginx")
 def test_chunked_response_passes_and_keeps_the_connection(site: Site):
     with keep_alive(site.port) as connection:
         for _ in range(3):
@@ -151,6 +167,7 @@ def test_chunked_response_passes_and_keeps_the_connection(site: Site):
             assert reply.headers["transfer-encoding"] == "chunked"
 
 
+@pytest.mark.usefixtures("nginx")
 def test_a_backend_that_closes_each_connection(site: Site):
     with keep_alive(site.port) as connection:
         for _ in range(3):
@@ -186,6 +203,7 @@ def test_trailers_pass_to_the_backend(site: Site):
     assert b'"length": 5' in answer
 
 
+@pytest.mark.usefixtures("nginx")
 def test_http_1_0_client_gets_a_closed_connection(site: Site):
     answer = talk(site.port, b"GET /files/chunked.txt HTTP/1.0\r\nHost: a\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")

@@ -16,7 +16,7 @@ from cryptography import x509
 from tests.certificates import self_signed
 from tests.manifests import Folder, gateway, gateway_class, http_route, https, listener, rule, secret, service
 from tests.processes import Echo, Gateway, wait_until
-from tests.talk import curl, fetch
+from tests.talk import curl, fetch, program
 
 
 class Site:
@@ -98,7 +98,7 @@ def test_tls_1_1_is_refused(site: Site):
 
 def _s_client(port: int, *options: str) -> str:
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *options],
+        [program("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", *options],
         input="", capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     return done.stdout + done.stderr
