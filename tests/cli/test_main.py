@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -114,8 +115,6 @@ def test_help_loads_no_heavy_module():
 
 
 def test_run_with_a_taken_admin_port_is_one_line_and_exit_1(start: Callable[..., Process], port: int):
-    import socket  # noqa: PLC0415
-
     with socket.create_server(("127.0.0.1", port)):
         process = start("gatewayd", "run", str(ROOT / "config" / "quickstart"), "--admin", f"127.0.0.1:{port}")
         assert process.wait() == 1

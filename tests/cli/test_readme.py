@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gatewayd.api.gatewayconfig import SETTINGS
 from gatewayd.cli import main
 from tests.processes import ROOT
 
@@ -53,8 +54,6 @@ def test_every_option_of_run_is_in_the_table(capsys: pytest.CaptureFixture[str])
 
 
 def test_every_limit_is_in_the_table():
-    from gatewayd.api.gatewayconfig import SETTINGS  # noqa: PLC0415
-
     for section, field in SETTINGS.values():
         name = f"`{_camel(section)}.{_camel(field)}`" if section else f"`{_camel(field)}`"
         assert name in README

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
 FOLDERS = Path(__file__).parents[2] / "config"
 
@@ -78,7 +79,5 @@ def folders() -> list[str]:
 
 def expectation(folder: str) -> Expectation:
     """The expectations for one folder."""
-    import yaml  # noqa: PLC0415
-
     value: Any = yaml.safe_load((Path(__file__).parent / folder / "expect.yaml").read_text())
     return msgspec.convert(value, Expectation)

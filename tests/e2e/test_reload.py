@@ -30,7 +30,7 @@ from tests.manifests import (
     tcp_route,
 )
 from tests.processes import Echo, Gateway, free_port, wait_until
-from tests.talk import fetch
+from tests.talk import exchange, fetch, keep_alive
 
 RELOADS = 100
 
@@ -144,8 +144,6 @@ def _status(port: int) -> int | None:
 
 
 def test_a_kept_connection_sees_the_next_snapshot(site: Site):
-    from tests.talk import exchange, keep_alive  # noqa: PLC0415
-
     with keep_alive(site.port) as connection:
         assert exchange(connection, "/marker").headers["x-marker"] == "0"
         first = connection.sock
