@@ -1,14 +1,22 @@
-"""Fixtures that several folders of tests share: free ports and real processes, ended when the test ends."""
+"""Fixtures that several folders of tests share: free ports and real processes, ended when the test ends.
+
+And how examples are drawn: the same ones in CI each time, new ones elsewhere; none fails for being slow.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.processes import Echo, Gateway, Process, free_port
+
+settings.register_profile("gatewayd", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("gatewayd")
 
 
 @pytest.fixture

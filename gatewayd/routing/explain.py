@@ -89,7 +89,7 @@ def _step(winner_table: PathTable, winner: Match, table: PathTable, match: Match
         return "hostname"
     if winner.path_kind != match.path_kind:
         return f"kind of path ({_KINDS[winner.path_kind]} goes before {_KINDS[match.path_kind]})"
-    if winner.path != match.path:
+    if len(winner.path) != len(match.path):
         return "length of the path"
     return next(
         (name for name, one, other in zip(_STEPS, winner.key, match.key, strict=True) if one != other), _STEPS[-1]

@@ -81,7 +81,7 @@ class PathTable:
         if path in self.exact:
             yield self.exact[path]
         yield tuple(match for match in self.regexes if match.expression.fullmatch(path))
-        while path:
+        while path[:1] == b"/":  # the asterisk of OPTIONS is below no prefix
             if path in self.prefix:
                 yield self.prefix[path]
             path = b"" if path == b"/" else path[: path.rfind(b"/")] or b"/"

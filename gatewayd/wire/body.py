@@ -16,13 +16,14 @@ class ChunkedBody:
     each led by CRLF, undecided whether they may be forwarded.
     """
 
-    __slots__ = ("_extensions", "_left", "_limit", "_phase", "_tail", "done", "trailers")
+    __slots__ = ("_extensions", "_left", "_limit", "_phase", "_seen", "_tail", "done", "trailers")
 
     def __init__(self, trailer_limit: int = 8192) -> None:
         self._phase = _LINE
         self._left = 0
         self._tail = b""
         self._extensions = 0
+        self._seen = 0  # of the trailers, so that they cost linear time byte by byte
         self._limit = trailer_limit
         self.done = False
         self.trailers = b""
@@ -75,22 +76,25 @@ class ChunkedBody:
         raise Refused(400, "bad_chunk")
 
     def _read_trailers(self, data: bytes, at: int) -> int:
-        found = TRAILERS.match(data, at)
-        end = data.find(b"\r\n\r\n", at) if found is None else found.end()
-        if found is not None and end - at <= self._limit + 2:
+        longest = self._limit + 2
+        seen = at + self._seen
+        end = at + 2 if data.startswith(b"\r\n", at) else data.find(b"\r\n\r\n", max(at, seen - 3)) + 4
+        complete = end > 3 or end == at + 2
+        least = end - at if complete else len(data) - at + 1
+        if complete and least <= longest and (found := TRAILERS.match(data, at)) is not None:
             self.trailers = b"\r\n" + found.group(1)[:-2] if found.group(1) else b""
             self._phase = _DONE
             self.done = True
-            return found.end()
-        if len(data) - at > self._limit:
-            raise Refused(431, "trailers_too_large")
-        if end >= 0 or _broken_trailers(data, at):
+            return end
+        # What is wrong is told in the order of the bytes, so that no split of them changes the answer.
+        if BROKEN.search(data, max(at, seen - 1), at + min(least, longest)) is not None:
             raise Refused(400, "bad_trailers")
+        if least > longest:
+            raise Refused(431, "trailers_too_large")
+        if complete:
+            raise Refused(400, "bad_trailers")
+        self._seen = len(data) - at
         return -1
-
-
-def _broken_trailers(data: bytes, at: int) -> bool:
-    return BROKEN.search(data, at) is not None or (data[at : at + 1] == b"\r" and data[at + 1 : at + 2] not in (b"", b"\n"))
 
 
 _STEPS = {_LINE: ChunkedBody._line, _AFTER: ChunkedBody._after, _TRAILERS: ChunkedBody._read_trailers}

@@ -41,8 +41,12 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     alpn: tuple[bytes, ...] = ()
     if reader.at < len(message):
         extensions = _Reader(reader.vector(2), 0)
+        seen: set[int] = set()
         while extensions.at < len(extensions.data):
             kind = extensions.number(2)
+            if kind in seen:  # RFC 8446 section 4.2; another reader might believe the other one
+                raise ValueError("an extension comes twice")
+            seen.add(kind)
             body = extensions.vector(2)
             if kind == _SERVER_NAME:
                 name = _server_name(body)
@@ -53,7 +57,7 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
 
 def _handshake_bytes(data: bytes) -> bytes | None:
     """The whole ClientHello message, records joined; None while incomplete."""
-    message = b""
+    message = bytearray()
     at = 0
     while True:
         header = data[at : at + 5]
@@ -72,7 +76,7 @@ def _handshake_bytes(data: bytes) -> bytes | None:
             if whole > MAX_HELLO:
                 raise ValueError("ClientHello too large")
             if len(message) >= whole:
-                return message[:whole]
+                return bytes(message[:whole])
         if len(data) < at + 5 + size:
             return None
         at += 5 + size
@@ -106,6 +110,8 @@ def _server_name(body: bytes) -> bytes:
     if names.number(1) != _HOST_NAME:
         return b""
     name = names.vector(2).lower().rstrip(b".")
+    if names.at < len(names.data):
+        raise ValueError("more than one server name")
     if _HOST.fullmatch(name) is None:
         raise ValueError("bad server name")
     return name

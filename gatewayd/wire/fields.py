@@ -31,8 +31,14 @@ def join_block(fields: Fields) -> bytes:
 
 
 def without(block: bytes, names: frozenset[bytes]) -> bytes:
-    """The block without the lines of these (lower-case) names."""
-    return _drop_pattern(names).sub(b"", block) if names else block
+    """The block without the lines of these (lower-case) names.
+
+    The names come from a client: compiling an expression of them would cost more than all else of a request together.
+    """
+    if not names:
+        return block
+    lines = block.split(b"\r\n")
+    return b"\r\n".join([line for line in lines if line.partition(b":")[0].lower() not in names])
 
 
 def allowed_trailers(block: bytes) -> bytes:
@@ -40,7 +46,7 @@ def allowed_trailers(block: bytes) -> bytes:
     return join_block([(name, value) for name, value in split_block(block) if name not in FORBIDDEN_TRAILERS])
 
 
-def _drop_pattern(names: frozenset[bytes] | set[bytes]) -> re.Pattern[bytes]:
+def _drop_pattern(names: set[bytes]) -> re.Pattern[bytes]:
     alternatives = b"|".join(re.escape(name) for name in sorted(names))
     return re.compile(rb"\r\n(?i:" + alternatives + rb"):[^\r]*+")
 

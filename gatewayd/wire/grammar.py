@@ -19,9 +19,10 @@ FIELD_LINE = rb"\r\n" + TOKEN + rb":" + VALUE
 # RFC 9112 section 3. The target is printable ASCII without "#"; its form is judged in `target.py`.
 REQUEST_LINE = rb"(" + TOKEN + rb") ([!\"$-~]++) HTTP/1\.([01])"
 # The same for origin-form, the form of nearly every request: groups are method, path, query, minor version, fields.
-# The path's characters are those of `path.py`, so that a path without escapes and dots is normal as it is.
+# The path's characters are those of `path.py`, so that a path without escapes and dots is normal as it is. CONNECT has
+# a form of its own, and answers that are framed by other rules.
 ORIGIN_HEAD = re.compile(
-    rb"("
+    rb"(?!CONNECT )("
     + TOKEN
     + rb") (/[!$-;=@-\[\]-~]*+)(\?[!\"$-~]*+)? HTTP/1\.([01])((?:"
     + FIELD_LINE
@@ -45,7 +46,8 @@ CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t -~]*+)?\r\n")
 CHUNK_LINE_START = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t -~]*+)?\r?+)?")
 
 # RFC 9110 section 7.2 and RFC 3986 section 3.2: reg-name or IP literal, optional port, no userinfo.
-AUTHORITY = re.compile(rb"([0-9A-Za-z.\-_~!$&'()*,;=%]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{1,5})?)?")
+# Neither a comma, which is how two Host fields look once they were joined, nor an escape, which a backend may decode.
+AUTHORITY = re.compile(rb"([0-9A-Za-z.\-_~!$&'()*;=]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{1,5})?)?")
 OPTION_LIST = re.compile(rb"[\t ,]*+" + TOKEN + rb"(?:[\t ]*+,[\t ,]*+" + TOKEN + rb")*[\t ,]*+")
 
 

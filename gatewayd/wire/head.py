@@ -118,7 +118,7 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
     """The head that `data` begins with, or None while it is incomplete.
 
     `scanned` is how much of `data` an earlier call has seen, so that a head that comes byte by byte costs no more
-    than linear time. Refused: 400, 414, 431, 501, 505.
+    than linear time. Refused: 400, 414, 417, 431, 501, 505.
     """
     if scanned and data.find(b"\r\n\r\n", scanned - 3 if scanned > 3 else 0) < 0:
         _wait(data, limits, scanned)
@@ -128,7 +128,7 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
         return _parse_other(data, limits, scanned)
     method, path, query, minor, block = found.groups()
     end = found.end()
-    if end > limits.head or found.start(4) > limits.line or block.count(b"\n") > limits.fields:
+    if end > limits.head or found.start(4) >= limits.line or block.count(b"\n") > limits.fields:
         raise _diagnose(data, limits)
     if b"%" in path or b"/." in path:
         path = normal_path(path)
@@ -144,7 +144,7 @@ def _parse_other(data: bytes, limits: HeadLimits, scanned: int) -> RequestHead |
         _wait(data, limits, scanned)
         return None
     method, target, minor, block = found.groups()
-    if found.end() > limits.head or found.end(2) > limits.line or block.count(b"\n") > limits.fields:
+    if found.end() > limits.head or found.start(3) >= limits.line or block.count(b"\n") > limits.fields:
         raise _diagnose(data, limits)
     authority, path, query = split_target(method, target)
     return _build(method, path, query, minor == b"1", block, found.end(), authority)
@@ -169,13 +169,16 @@ def _build(
         head.specials = specials = {}
         host: bytes | None = pieces[2]
     else:
-        head.block = b"".join(pieces[::3])
-        head.specials = specials = _specials(pieces)
+        head.block, specials = _sort_out(pieces, 400)
+        head.specials = specials
         host = specials.pop(b"host", None)
     if host is None and (minor or authority is None):
         raise Refused(400, "no_host")
-    host = authority or host or b""
-    head.authority = host
+    if authority is not None:
+        if host is not None:  # goes nowhere, but a message with an invalid Host is one to refuse (RFC 9112 section 3.2)
+            split_authority(host)
+        host = authority
+    head.authority = host = host or b""
     head.host = split_authority(host)
     if not specials:
         head.keep_alive = minor == 1
@@ -195,14 +198,19 @@ _PLAIN_CONNECTION = {None: 1, b"keep-alive": 2, b"Keep-Alive": 2, b"close": 0, b
 _FRAMING = frozenset(b"content-length transfer-encoding expect upgrade te trailer".split())
 
 
-def _specials(pieces: list[bytes], status: int = 400) -> dict[bytes, bytes]:
-    """The special fields of a split block, by lower-case name. Repeated ones are joined or refused. Look-alikes with
-    an underscore are among them, under names that nobody asks for: so they are dropped.
+def _sort_out(pieces: list[bytes], status: int) -> tuple[bytes, dict[bytes, bytes]]:
+    """(the lines to forward, the special fields by lower-case name) of a split block. Repeated fields are joined or
+    refused with `status`. Look-alikes with an underscore are kept under names that nobody asks for: so they are dropped.
     """
+    count = len(pieces)
+    if count == 4:  # one and two special fields are most messages, and worth no loop
+        return pieces[0] + pieces[3], {pieces[1].lower(): pieces[2]}
+    if count == 7 and (one := pieces[1].lower()) != (other := pieces[4].lower()):
+        return pieces[0] + pieces[3] + pieces[6], {one: pieces[2], other: pieces[5]}
     found = dict(zip(map(bytes.lower, pieces[1::3]), pieces[2::3]))  # noqa: B905  they are equally long
-    if len(found) * 3 + 1 != len(pieces):
-        return _join_repeated(pieces, status)
-    return found
+    if len(found) * 3 + 1 != count:
+        found = _join_repeated(pieces, status)
+    return b"".join(pieces[::3]), found
 
 
 def _join_repeated(pieces: list[bytes], status: int) -> dict[bytes, bytes]:
@@ -255,39 +263,42 @@ def _connection_options(value: bytes | None) -> frozenset[bytes]:
 
 def _wait(data: bytes, limits: HeadLimits, scanned: int) -> None:
     """More bytes are needed: refuse now what no further byte can mend."""
-    line = data.find(b"\r\n")
-    if 0 <= line and line + 2 > scanned - 1:
-        _check_line(data, line, limits)
-    if BROKEN.search(data, max(0, scanned - 1), limits.head) is not None:
-        raise Refused(400, "bad_head")
-    if line < 0 and len(data) > limits.line:
-        raise Refused(414, "line_too_long")
-    if len(data) >= limits.head:
-        raise Refused(431, "head_too_large")
-
-
-def _check_line(data: bytes, line: int, limits: HeadLimits) -> None:
-    if line > limits.line + len(b" HTTP/1.1"):
-        raise Refused(414, "line_too_long")
-    if REQUEST_HEAD.fullmatch(data[:line] + b"\r\n\r\n") is None:
-        other = VERSION_MAJOR.fullmatch(data[:line])
-        raise Refused(505, "version") if other else Refused(400, "bad_request_line")
+    fault = _fault(data, len(data) + 1, limits, scanned)
+    if fault is not None:
+        raise fault
 
 
 def _diagnose(data: bytes, limits: HeadLimits) -> Refused:
-    """Why a complete head is refused: judged in the order in which its bytes came, so that no split changes it."""
-    try:
-        _check_line(data, data.find(b"\r\n"), limits)
-    except Refused as refused:
-        return refused
+    """Why a complete head is refused."""
     end = data.find(b"\r\n\r\n") + 4
-    if BROKEN.search(data, 0, min(end, limits.head)) is not None:
+    fault = _fault(data, end, limits, 0)
+    if fault is not None:
+        return fault
+    many = data.count(b"\r\n", 0, end) - 2 > limits.fields
+    return Refused(431, "too_many_fields") if many else Refused(400, "bad_field")
+
+
+def _fault(data: bytes, least: int, limits: HeadLimits, scanned: int) -> Refused | None:
+    """What is wrong with a head of `least` or more bytes, however it goes on: the fault that comes first in the order of
+    the bytes, so that no split of them changes it. What is wrong with its fields is seen at its end only.
+    """
+    stop = min(least, limits.head)
+    line = data.find(b"\r\n", 0, min(stop, limits.line + 2))
+    broken = BROKEN.search(data, max(0, scanned - 1), stop)
+    sound = stop if broken is None else broken.start()
+    if line < 0 and limits.line < min(sound, len(data)) and data[limits.line] != 0x0D:
+        return Refused(414, "line_too_long")
+    if 0 <= line < sound and line + 2 > scanned and (fault := _line_fault(data[:line])) is not None:
+        return fault
+    if broken is not None:
         return Refused(400, "bad_head")
-    if end > limits.head:
-        return Refused(431, "head_too_large")
-    if data.count(b"\r\n", 0, end) - 2 > limits.fields:
-        return Refused(431, "too_many_fields")
-    return Refused(400, "bad_field")
+    return Refused(431, "head_too_large") if least > limits.head else None
+
+
+def _line_fault(line: bytes) -> Refused | None:
+    if REQUEST_HEAD.fullmatch(line + b"\r\n\r\n") is not None:
+        return None
+    return Refused(505, "version") if VERSION_MAJOR.fullmatch(line) else Refused(400, "bad_request_line")
 
 
 class ResponseHead:
@@ -313,8 +324,7 @@ def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHe
     """The response head that `data` begins with, to a request with `method`; None while incomplete. Refused: 502."""
     found = RESPONSE_HEAD.match(data)
     if found is None:
-        if b"\r\n\r\n" in data or BROKEN.search(data) is not None or len(data) > limits.head:
-            raise Refused(502, "head")
+        _wait_response(data, limits)
         return None
     head = ResponseHead()
     minor, status, reason, block = found.groups()
@@ -324,8 +334,8 @@ def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHe
     head.status = int(status)
     head.reason = reason or b""
     pieces = _split_response(block)
-    head.block = pieces[0] if len(pieces) == 1 else b"".join(pieces[::3])
-    head.specials = specials = _specials(pieces, 502)
+    head.block, specials = _sort_out(pieces, 502)
+    head.specials = specials
     head.length = framing.response_length(
         specials.get(b"content-length"), specials.get(b"transfer-encoding"), minor == b"1", head.status, method
     )
@@ -335,6 +345,19 @@ def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHe
     else:
         _read_connection(head, specials[b"connection"], minor)
     return head
+
+
+def _wait_response(data: bytes, limits: HeadLimits) -> None:
+    end = data.find(b"\r\n\r\n")
+    line = data.find(b"\r\n")
+    if BROKEN.search(data, 0, limits.head if end < 0 else min(end + 4, limits.head)) is not None:
+        raise Refused(502, "head")
+    if 0 <= line <= limits.head - 2 and RESPONSE_HEAD.fullmatch(data[:line] + b"\r\n\r\n") is None:
+        raise Refused(502, "head")  # some other protocol: its sender waits for us, and we need not wait for it
+    if end + 4 > limits.head or (end < 0 and len(data) >= limits.head):
+        raise Refused(502, "head_too_large")
+    if end >= 0:
+        raise Refused(502, "head")
 
 
 def _read_connection(head: ResponseHead, connection: bytes, minor: bytes) -> None:

@@ -2,7 +2,7 @@
 
 A gateway and its backend must agree on what a path means, or a rule can be walked around. Dot segments are removed and
 unreserved characters decoded; an encoded slash stays as it is and separates nothing; what some backend might read as a
-separator or an end (`%00`, a backslash, `..;`) is refused.
+separator or an end (`%00`, a backslash, `..;`, a dot segment beside an encoded slash) is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import re
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _REFUSED = (0x00, 0x5C)  # NUL and backslash, also when encoded
 _ESCAPE = re.compile(rb"%(?:[0-9A-Fa-f]{2})?")
-_OUTSIDE = re.compile(rb"[^!$-;=?-\[\]-~]")  # not one of: %x21-7E without '"', '#', '<', '>', '\'
+_OUTSIDE = re.compile(rb"[^!$-;=@-\[\]-~]")  # not one of: %x21-7E without '"', '#', '<', '>', '?', '\'
+
+# Dot segments for whoever decodes `%2F` before it looks for them.
+_HIDDEN_DOTS = re.compile(rb"(?:/|%2[Ff])\.\.?%2[Ff]|%2[Ff]\.\.?(?:[/;]|\Z)")
 
 
 def _normal_escape(value: int, text: bytes) -> bytes:
@@ -37,6 +40,8 @@ def normalise(path: bytes) -> bytes:
         raise ValueError("path has a character outside the URI grammar")
     if b"%" in path:
         path = _decode(path)
+        if _HIDDEN_DOTS.search(path):
+            raise ValueError("path has a dot segment beside an encoded slash")
     if b"/." in path:
         path = _remove_dot_segments(path)
     return path

@@ -15,14 +15,16 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(/[^?]*+)?(\?.*+)?")
 def split_target(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
     """(authority of an absolute-form target or None, path in normal form, query with its "?" or b"")."""
     authority = None
+    if method == b"CONNECT":
+        raise Refused(501, "connect")
     if target[:1] == b"/":
         path, mark, query = target.partition(b"?")
     elif target == b"*" and method == b"OPTIONS":
         return None, target, b""
-    elif method == b"CONNECT":
-        raise Refused(501, "connect")
     elif (found := _ABSOLUTE.fullmatch(target)) is not None:
         authority, path = found.group(1), found.group(2) or b"/"
+        if not authority:  # RFC 9110 section 4.2.1
+            raise Refused(400, "bad_host")
         mark, query = b"", found.group(3) or b""
     else:
         raise Refused(400, "bad_target")
