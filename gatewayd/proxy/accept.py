@@ -16,6 +16,8 @@ from gatewayd.proxy.stream import Stream
 from gatewayd.wire.clienthello import MAX_HELLO, parse_client_hello
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gatewayd.proxy.port import Port
     from gatewayd.routing.hosts import HostTable
     from gatewayd.routing.snapshot import ListenerPlan
@@ -113,7 +115,7 @@ class Greeting:
     them again. While a hello is incomplete, SO_RCVLOWAT keeps the socket quiet until more has come.
     """
 
-    __slots__ = ("_acceptor", "_sock", "deadline", "runtime")
+    __slots__ = ("_acceptor", "_seen", "_sock", "deadline", "runtime")
 
     exchange = None
     idle = False
@@ -121,6 +123,7 @@ class Greeting:
     def __init__(self, acceptor: Acceptor, sock: socket.socket) -> None:
         self._acceptor = acceptor
         self._sock = sock
+        self._seen = 0
         self.runtime = acceptor.runtime
         self.deadline = monotonic() + acceptor.port.settings.tls_handshake_timeout
         self.runtime.opened(self)
@@ -135,9 +138,10 @@ class Greeting:
         except (OSError, ValueError):
             self._fail(b"")
             return
-        if not data:
+        if len(data) <= self._seen:  # no byte more: what woke us is the end of the stream
             self._fail(b"")
         elif hello is None:
+            self._seen = len(data)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(data) + 1)
         else:
             self._choose(hello.server_name)
@@ -149,7 +153,7 @@ class Greeting:
         if found is None or context is None:
             self._fail(_UNRECOGNIZED_NAME)
             return
-        self._leave()
+        self._leave(self.runtime.left)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self.runtime.spawn(self._acceptor.secure(self._sock, context, found[0].key))
 
@@ -163,13 +167,13 @@ class Greeting:
                 pass
         self.abort()
 
-    def _leave(self) -> None:
+    def _leave(self, tell: Callable[[Greeting], None]) -> None:
         self.runtime.loop.remove_reader(self._sock.fileno())
-        self.runtime.closed(self)
+        tell(self)
 
     def abort(self) -> None:
         """Close without a word."""
-        self._leave()
+        self._leave(self.runtime.closed)
         self._sock.close()
 
     def expire(self, now: float) -> None:

@@ -48,6 +48,7 @@ class Downstream1(asyncio.BaseProtocol):
         "decoder",
         "exchange",
         "forwarded",
+        "half_closed",
         "held",
         "keep",
         "left",
@@ -76,7 +77,7 @@ class Downstream1(asyncio.BaseProtocol):
         self.scanned = self.left = self.received = 0
         self.body_began = 0.0
         self.keep = True
-        self.serving = self.held = self.write_paused = False
+        self.serving = self.half_closed = self.held = self.write_paused = False
         self.reply_chunked = self.reply_silent = False
 
     # -- the connection --------------------------------------------------------------------------------------------
@@ -105,11 +106,12 @@ class Downstream1(asyncio.BaseProtocol):
         self.write = _drop
 
     def eof_received(self) -> bool:
-        """A client may close its sending half and wait for the answer (RFC 9112 section 9.6)."""
-        self.keep = False
+        """A client may close its sending half and wait for the answers to what it sent (RFC 9112 section 9.6)."""
         if self.exchange is not None and not self.left and self.port.scheme == b"http":
-            self.tail = b""
+            self.half_closed = True
+            self.keep = bool(self.tail)
             return True
+        self.keep = False
         if self.exchange is not None:
             self.transport.abort()
         return False
@@ -155,6 +157,10 @@ class Downstream1(asyncio.BaseProtocol):
                 break
             data, self.tail = self.tail, b""
         self.serving = False
+        if self.held:
+            self._read_on()
+        if self.half_closed:
+            self._end_half_closed()
 
     def _begin(self, head: Any, data: bytes) -> None:
         head.trusted = self.trusted
@@ -192,10 +198,27 @@ class Downstream1(asyncio.BaseProtocol):
         self.tail = data
         self.scanned = len(data)
 
+    def _read_on(self) -> None:
+        """Reading rests: go on where there is room for what comes."""
+        exchange = self.exchange
+        if self.left:
+            if exchange is not None and exchange.up is not None and not exchange.up.blocked:
+                self.resume()
+        elif len(self.tail) <= self.port.settings.buffer_bytes or (exchange is None and not self.write_paused):
+            self.held = False
+            self.transport.resume_reading()
+
+    def _end_half_closed(self) -> None:
+        """What is not complete by now never will be."""
+        if self.left and self.exchange is not None:
+            self.transport.abort()
+        elif self.exchange is None and not self.write_paused:
+            self.transport.close()
+
     def _hold(self, data: bytes) -> None:
         """Keep what belongs to the next request; stop reading when it is more than a buffer's worth."""
         self.tail += data
-        if len(self.tail) > self.port.settings.buffer_bytes and not self.held:
+        if len(self.tail) > self.port.settings.buffer_bytes:
             self.held = True
             self.transport.pause_reading()
 
@@ -269,10 +292,12 @@ class Downstream1(asyncio.BaseProtocol):
     def pause(self) -> None:
         """The backend cannot take more of the body: stop reading. The client is not to blame for the time that passes."""
         self.deadline = NEVER
+        self.held = True
         self.transport.pause_reading()
 
     def resume(self) -> None:
         """The backend takes more again."""
+        self.held = False
         if self.left:
             self.received = 0
             self.body_began = now = monotonic()
@@ -366,13 +391,14 @@ class Downstream1(asyncio.BaseProtocol):
         exchange = self.exchange
         assert exchange is not None
         upgrade = exchange.head.upgrade
+        exchange.bytes_out = len(data)
         self.write(
             b"HTTP/1.1 101 %b%b\r\nconnection: upgrade\r\nupgrade: %b\r\n\r\n%b"
             % (head.reason, head.block, upgrade, data)
         )
         tail, self.tail = self.tail, b""
         self.exchange = None
-        self.runtime.closed(self)
+        self.runtime.left(self)
         Tunnel(exchange, self.transport, upstream).start(tail)
         self.transport.resume_reading()
 
@@ -382,6 +408,8 @@ class Downstream1(asyncio.BaseProtocol):
         assert exchange is not None
         request = exchange.head
         keep = self.keep and request.keep_alive and not self.runtime.draining
+        if self.half_closed and not self.tail:
+            keep = False
         if keep and (self.left or exchange.began - self.born > self.port.settings.connection_lifetime):
             keep = 0 < self.left <= DISCARD and not request.expect
         self.keep = keep
@@ -400,17 +428,19 @@ class Downstream1(asyncio.BaseProtocol):
         self.deadline = now + (settings.write_timeout if self.write_paused else settings.idle_timeout)
         if self.left:
             self.deadline = now + LINGER
+            self.held = False
             self.transport.resume_reading()
         elif self.tail or self.held:
             self._go_on()
 
     def _go_on(self) -> None:
-        if self.held:
-            self.held = False
-            self.transport.resume_reading()
-        if self.tail and not self.serving and not self.write_paused:
+        if self.serving:
+            return
+        if self.tail and not self.write_paused:
             data, self.tail = self.tail, b""
             self._serve(data)
+        elif self.held:
+            self._read_on()
 
     def _close(self) -> None:
         """Close after the answer. Where a client still sends, a close at once could destroy the answer on its way
@@ -482,7 +512,7 @@ class Downstream1(asyncio.BaseProtocol):
                 self.deadline = monotonic() + self.port.settings.idle_timeout
                 self._go_on()
             return
-        if self.left:
+        if self.left and not self.held:
             self._expect_body(monotonic())
         else:
             self.deadline = NEVER

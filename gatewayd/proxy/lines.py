@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.stream import Stream
 
+_NO_LISTENER = b'"listener":"",'
 _NO_RULE = b'"route":"","rule":""'
 
 
@@ -40,7 +41,7 @@ def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
         exchange.bytes_out,
         now - exchange.began,
         exchange.answered - exchange.sent if exchange.answered else 0.0,
-        b"" if listener is None else listener.label,
+        _NO_LISTENER if listener is None else listener.label,
         _NO_RULE if rule is None else rule.label,
         b"" if endpoint is None else endpoint.label,
         exchange.reason,
@@ -52,8 +53,8 @@ def refused_line(down: Downstream1, status: int, reason: bytes, moment: bytes) -
     """The line of bytes that were no request: nothing of them is quoted."""
     return (
         b'{"time":"%b","client":"%b","method":"","host":"","path":"","status":%d,"bytes_in":0,"bytes_out":0,'
-        b'"duration":0.0,"upstream_time":0.0,"port":"%b",%b,"backend":"","reason":"%b","request_id":""}\n'
-    ) % (moment, down.client, status, down.port.plan.key.encode(), _NO_RULE, reason)
+        b'"duration":0.0,"upstream_time":0.0,%b%b,"backend":"","reason":"%b","request_id":""}\n'
+    ) % (moment, down.client, status, _NO_LISTENER, _NO_RULE, reason)
 
 
 def stream_line(stream: Stream, now: float, moment: bytes) -> bytes:
@@ -69,7 +70,7 @@ def stream_line(stream: Stream, now: float, moment: bytes) -> bytes:
         stream.bytes_out,
         now - stream.began,
         stream.connected - stream.began if stream.connected else 0.0,
-        b"" if listener is None else listener.label,
+        _NO_LISTENER if listener is None else listener.label,
         _NO_RULE if rule is None else rule.label,
         b"" if endpoint is None else endpoint.label,
         stream.reason,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from gatewayd.routing.snapshot import PortPlan, Settings
 from gatewayd.wire.head import HeadLimits
 
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
     from gatewayd.routing.table import ListenerTable, PortTable
 
 _SCHEMES = {"http": b"http", "https": b"https", "tcp": b"tcp"}
+
+
+_ENDLESS = 1 << 30  # seconds, bytes, connections: more than any there will be
+_LITERAL = frozenset({"body_grace", "body_min_rate", "access_log", "trusted_proxies"})  # zero is not "no limit" here
+
+
+def lift_zeros(settings: Settings) -> Settings:
+    """The settings with every limit of 0, which means none, so high that it never applies: no user of a limit must ask."""
+    zeros = {name: _ENDLESS for name in settings.__struct_fields__ if name not in _LITERAL and not getattr(settings, name)}
+    return msgspec.structs.replace(settings, **zeros) if zeros else settings
 
 
 class Port:
@@ -38,7 +50,7 @@ class Port:
         self.plan = table.plan
         self.settings = settings
         self.scheme = _SCHEMES[table.plan.transport]
-        self.limits = HeadLimits(settings.head_bytes or 1 << 30, settings.request_line_bytes or 1 << 30, settings.fields or 1 << 30)
+        self.limits = HeadLimits(settings.head_bytes, settings.request_line_bytes, settings.fields)
         self._networks = tuple(ip_network(cidr, strict=False) for cidr in settings.trusted_proxies)
 
     def missed(self, listener: ListenerTable | None) -> RuleCounters:

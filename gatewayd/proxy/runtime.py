@@ -14,7 +14,7 @@ from gatewayd.proxy.accept import Acceptor
 from gatewayd.proxy.certificates import Contexts
 from gatewayd.proxy.connector import Connector
 from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
-from gatewayd.proxy.port import Port
+from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
@@ -46,6 +46,7 @@ class Runtime:
         self.counts = WorkerCounters()
         self.connector = Connector(self)
         self.snapshot = Snapshot()
+        self._settings: dict[str, Settings] = {}
         self.draining = False
         self.connections: dict[Any, None] = {}
         self.timed: set[Any] = set()
@@ -71,13 +72,14 @@ class Runtime:
         port's key. ValueError when the change does not fit; nothing has changed then.
         """
         snapshot = apply(self.snapshot, change)
+        self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
         tables = {
             key: compile_port(plan, snapshot.routes, self._table(key)) for key, plan in snapshot.ports.items()
         }
         self._contexts.update(snapshot.certificates)
         self._update_backends(snapshot, change)
         for table in tables.values():
-            self._bind(table, snapshot)
+            self._bind(table)
         self.snapshot = snapshot
         for key in [key for key in self._ports if key not in tables]:
             for acceptor in self._ports.pop(key)[1]:
@@ -106,10 +108,10 @@ class Runtime:
             if gone is not None:
                 gone.update(())
 
-    def _bind(self, table: PortTable, snapshot: Snapshot) -> None:
+    def _bind(self, table: PortTable) -> None:
         """Give the rules their counters and backends, the listeners their settings."""
         for listener in table.listeners.values():
-            listener.settings = snapshot.settings.get(listener.plan.settings, _DEFAULTS)
+            listener.settings = self._settings.get(listener.plan.settings, _DEFAULTS)
             for matches in listener.routes.values():
                 for match in matches:
                     rule = match.rule
@@ -124,7 +126,7 @@ class Runtime:
             self._ports[key] = (Port(self), [])
         port, acceptors = self._ports[key]
         listeners = table.plan.listeners
-        settings = self.snapshot.settings.get(listeners[0].settings) if listeners else None
+        settings = self._settings.get(listeners[0].settings) if listeners else None
         port.use(table, settings or _DEFAULTS)
         acceptors += [Acceptor(port, sock) for sock in sockets]
         if table.plan.transport == "https":
@@ -140,10 +142,15 @@ class Runtime:
         self.timed.add(connection)
 
     def closed(self, connection: Any) -> None:
-        """It is gone (or became something else)."""
-        self.timed.discard(connection)
-        if self.connections.pop(connection, connection) is None:
+        """It is gone."""
+        if connection in self.connections:
             self.counts.connections_closed += 1
+            self.left(connection)
+
+    def left(self, connection: Any) -> None:
+        """It goes on as something else."""
+        self.timed.discard(connection)
+        self.connections.pop(connection, None)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """One task for a new connection. The set keeps it alive."""

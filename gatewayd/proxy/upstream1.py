@@ -28,16 +28,20 @@ _END = b"\r\n\r\n"
 
 
 class Upstream1(asyncio.Protocol):
-    """One connection to an endpoint. `left` is what is still to come of the response's body, None before its head."""
+    """One connection to an endpoint. `left` is what is still to come of the response's body, None before its head.
+    `paused`: the client cannot take more of the response. `blocked`: the backend takes no more of the request.
+    """
 
     __slots__ = (
         "backend",
+        "blocked",
         "deadline",
         "decoder",
         "endpoint",
         "exchange",
         "keep",
         "left",
+        "paused",
         "port",
         "request_chunked",
         "request_ended",
@@ -59,6 +63,7 @@ class Upstream1(asyncio.Protocol):
         self.keep = True
         self.request_ended = False
         self.request_chunked = False
+        self.blocked = self.paused = False
         self.deadline = NEVER
 
     # -- the connection --------------------------------------------------------------------------------------------
@@ -78,6 +83,7 @@ class Upstream1(asyncio.Protocol):
         self._give_up_place()
 
     def eof_received(self) -> bool:
+        self.endpoint.idle.pop(self, None)  # at once: the close comes a turn later
         exchange = self.exchange
         if exchange is not None:
             self._ended(exchange, clean=True)
@@ -147,18 +153,30 @@ class Upstream1(asyncio.Protocol):
             self.write(data)
         if ended:
             self.request_ended = True
-            if self.left is None:
-                self.deadline = monotonic() + self.port.settings.first_byte_timeout
+            if not self.blocked:
+                self._await_response()
 
     def pause_writing(self) -> None:
+        self.blocked = True
         if self.exchange is not None:
             self.deadline = monotonic() + self.port.settings.write_timeout
             self.exchange.pause_request()
 
     def resume_writing(self) -> None:
+        self.blocked = False
         if self.exchange is not None:
-            self.deadline = NEVER
+            self._await_response()
             self.exchange.resume_request()
+
+    def _await_response(self) -> None:
+        """The deadline of what comes next from the backend."""
+        settings = self.port.settings
+        if self.paused:
+            self.deadline = NEVER
+        elif self.left is not None:
+            self.deadline = monotonic() + settings.stream_idle_timeout
+        else:
+            self.deadline = monotonic() + settings.first_byte_timeout if self.request_ended else NEVER
 
     # -- the response ----------------------------------------------------------------------------------------------
 
@@ -258,6 +276,7 @@ class Upstream1(asyncio.Protocol):
         self.runtime.counts.upstream_spare_bytes += 1
         self.keep = False
         if self.exchange is None:
+            self.endpoint.idle.pop(self, None)
             self.transport.abort()
 
     def _refuse(self, refused: Refused) -> None:
@@ -274,9 +293,12 @@ class Upstream1(asyncio.Protocol):
         self.exchange = None
         self.decoder = None
         endpoint = self.endpoint
-        if not self.keep or not self.request_ended:
+        if not self.keep or not self.request_ended or self.blocked:
             self.transport.abort()
             return
+        if self.paused:
+            self.paused = False
+            self.transport.resume_reading()
         if self.backend.waiting and self.runtime.connector.hand_over(self):
             return
         settings = self.port.settings
@@ -304,18 +326,21 @@ class Upstream1(asyncio.Protocol):
 
     def pause(self) -> None:
         """The client cannot take more of the response: stop reading. The backend is not to blame for the time."""
+        self.paused = True
         self.deadline = NEVER
         self.transport.pause_reading()
 
     def resume(self) -> None:
         """The client takes more again."""
-        self.deadline = monotonic() + self.port.settings.stream_idle_timeout
+        self.paused = False
+        self._await_response()
         self.transport.resume_reading()
 
     def expire(self, now: float) -> None:
         """The deadline is over: of an idle connection, of the first byte, or of the stream."""
         exchange, self.exchange = self.exchange, None
         self.deadline = NEVER
+        self.endpoint.idle.pop(self, None)
         self.transport.abort()
         if exchange is not None:
             exchange.upstream_lost(b"upstream_timeout", 504)

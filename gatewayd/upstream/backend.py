@@ -11,8 +11,8 @@ from gatewayd.upstream.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FIRST_EJECTION = 1.0
-_LONGEST_EJECTION = 30.0
+# Seconds by the number of failures in a row; the last for all further ones.
+_EJECTIONS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 # Retries may be a fifth of the requests, and ten a second besides (the defaults of XBackendTrafficPolicy, GEP-3388).
 _RETRY_SHARE = 0.2
 _RETRIES_A_SECOND = 10.0
@@ -72,8 +72,8 @@ class Backend:
 
     def failed(self, endpoint: Endpoint, now: float) -> None:
         """A connection could not be made: leave the endpoint out for a while, longer each time."""
+        endpoint.ejected_until = now + _EJECTIONS[min(endpoint.failures, len(_EJECTIONS) - 1)]
         endpoint.failures += 1
-        endpoint.ejected_until = now + min(_FIRST_EJECTION * 2 ** (endpoint.failures - 1), _LONGEST_EJECTION)
         self._choose_live()
 
     def worked(self, endpoint: Endpoint) -> None:

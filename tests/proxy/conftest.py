@@ -1,0 +1,33 @@
+"""Fixtures of the traffic path: a clock that stands still and conversations that use it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+import pytest
+
+from tests.proxy.conversation import Clock, Conversation
+
+TIMED = ("accept", "connector", "downstream1", "exchange", "runtime", "stream", "tunnel", "upstream1")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of every module of the traffic path."""
+    clock = Clock()
+    for name in TIMED:
+        monkeypatch.setattr(importlib.import_module(f"gatewayd.proxy.{name}"), "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def start(clock: Clock) -> Callable[..., Conversation]:
+    """Start a gateway to talk with: `start(rule(...), head_timeout=1.0)`."""
+    return lambda *rules, **options: Conversation(clock, *rules, **options)
+
+
+@pytest.fixture
+def talk(start: Callable[..., Conversation]) -> Conversation:
+    """A gateway with one route to one backend."""
+    return start()
