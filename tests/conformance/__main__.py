@@ -1,0 +1,131 @@
+"""`python -m tests.conformance [--run NAME,...]`: build, run the suite, write the reports."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gatewayd
+from tests.conformance import build, report
+from tests.conformance.standin.cluster import GATEWAY_CLASS, UNUSABLE, USABLE, NotReady, cluster, stop
+
+REPORTS = build.HERE / "report"
+PROFILES = "GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP"
+TIMEOUT = "90m"
+PARALLEL = "4"  # tests that wait for conditions need no core each
+
+
+def main() -> int:
+    """The exit code: 0 when every test that ran passed, 1 when not, 2 when none could run."""
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
+    parser.add_argument("--run", default="", metavar="NAME,...", help="only these tests, without writing the reports")
+    parser.add_argument("--debug", action="store_true", help="let the suite print requests and responses")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print("the suite's Gateways listen on ports 80 and 443: run this as root", file=sys.stderr)
+        return 2
+    try:
+        build.build()
+        return asyncio.run(run(tuple(filter(None, arguments.run.split(","))), debug=arguments.debug))
+    except (build.Unbuildable, NotReady) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+async def run(names: tuple[str, ...], *, debug: bool) -> int:
+    """Run the tests of these names, or all with the reports written."""
+    directory = Path(tempfile.mkdtemp(prefix="run-", dir=build.OUT))
+    listing = list_tests(directory)
+    unknown = set(names) - {test["name"] for test in listing["tests"]}
+    if unknown:
+        raise build.Unbuildable(f"the suite has no test named {', '.join(sorted(unknown))}")
+    official = directory / "report.yaml"
+    arguments = suite_arguments(listing, names, official) + (["--debug"] if debug else [])
+    print(f"logs: {directory}", file=sys.stderr)
+    async with cluster(directory, build.definitions(), build.ECHO) as config:
+        lines = await run_suite(arguments, config, directory / "suite.log")
+    found = report.results(listing, lines)
+    summary(found)
+    if not names and official.exists():
+        write_reports(found, official)
+    return 0 if found and not report.counts(found)["failed"] else 1
+
+
+def list_tests(directory: Path) -> dict[str, Any]:
+    """What the suite consists of."""
+    path = directory / "listing.json"
+    command = [build.SUITE, "-test.run", "^TestListing$", "-listing", path]
+    subprocess.run(command, check=True, cwd=build.HERE, stdout=subprocess.DEVNULL)
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def suite_arguments(listing: dict[str, Any], names: tuple[str, ...], official: Path) -> list[str]:
+    """Every feature is claimed but those of meshes."""
+    claimed = sorted(name for name in listing["features"] if not name.startswith("Mesh"))
+    wanted = f"^TestConformance$/^({'|'.join(names)})$" if names else "^TestConformance$"
+    return [
+        *("-test.v", "-test.run", wanted, "-test.timeout", TIMEOUT, "-test.parallel", PARALLEL),
+        *("--gateway-class", GATEWAY_CLASS, "--supported-features", ",".join(claimed)),
+        *("--conformance-profiles", PROFILES, "--report-output", str(official)),
+        *("--usable-address", USABLE, "--unusable-address", UNUSABLE),
+        *("--organization", "gatewayd", "--project", "gatewayd", "--version", gatewayd.__version__),
+        *("--url", "gatewayd.dev", "--contact", "gatewayd.dev"),
+    ]
+
+
+async def run_suite(arguments: list[str], config: Path, log: Path) -> list[str]:
+    """The lines that the suite prints; outcomes are shown as they come."""
+    process = await asyncio.create_subprocess_exec(
+        build.SUITE,
+        *arguments,
+        cwd=build.HERE,
+        env={**os.environ, "KUBECONFIG": str(config)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=2**24,
+    )
+    lines: list[str] = []
+    try:
+        assert process.stdout is not None
+        with log.open("w") as out:
+            async for data in process.stdout:
+                line = data.decode("utf-8", "replace").rstrip("\n")
+                out.write(line + "\n")
+                lines.append(line)
+                found = report.OUTCOME.match(line)
+                if found and found[3] is None and found[1] != "SKIP":
+                    print(f"{report.WORDS[found[1]]:8} {found[4]:>7}s {found[2]}", flush=True)
+    finally:
+        await stop(process)
+    return lines
+
+
+def summary(found: list[report.Result]) -> None:
+    """The failures with their parts, and the totals."""
+    for result in found:
+        if result.outcome == "failed":
+            print(f"FAILED {result.name}: {', '.join(result.failed_parts)}")
+    print(", ".join(f"{count} {word}" for word, count in report.counts(found).items()))
+
+
+def write_reports(found: list[report.Result], official: Path) -> None:
+    """The official report, and the table for people."""
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / "conformance.yaml").write_text(official.read_text())
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    text = report.table(found, suite=build.version(), gateway=gatewayd.__version__, date=date)
+    (REPORTS / "README.md").write_text(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
