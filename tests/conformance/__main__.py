@@ -62,7 +62,7 @@ async def run(names: tuple[str, ...], *, debug: bool) -> int:
 def list_tests(directory: Path) -> dict[str, Any]:
     """What the suite consists of."""
     path = directory / "listing.json"
-    command = [build.SUITE, "-test.run", "^TestListing$", "-listing", path]
+    command: list[str | Path] = [build.SUITE, "-test.run", "^TestListing$", "-listing", path]
     subprocess.run(command, check=True, cwd=build.HERE, stdout=subprocess.DEVNULL)
     found: dict[str, Any] = json.loads(path.read_text())
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -16,13 +15,18 @@ CONFORMANCE = "sigs.k8s.io/gateway-api/conformance"
 API = "sigs.k8s.io/gateway-api"
 
 # Pods share this machine, so the echo program must bind the address of its pod and not all addresses. Nothing else of
-# it is changed: the compiler gets these texts in place of the module's own.
+# it is changed.
 BIND = (
     ('fmt.Sprintf(":%s", ', 'fmt.Sprintf(os.Getenv("POD_IP")+":%s", '),
     ('fmt.Sprintf("0.0.0.0:%d", ', 'fmt.Sprintf(os.Getenv("POD_IP")+":%d", '),
     ('net.ResolveUDPAddr("udp", ":"+port)', 'net.ResolveUDPAddr("udp", os.Getenv("POD_IP")+":"+port)'),
 )
-BOUND_IN = ("echo-basic.go", "grpc/grpc.go", "tcpserver/tcpserver.go", "udpechoserver/udpechoserver.go")
+BOUND_IN = (
+    "echo-basic/echo-basic.go",
+    "echo-basic/grpc/grpc.go",
+    "echo-basic/tcpserver/tcpserver.go",
+    "echo-basic/udpechoserver/udpechoserver.go",
+)
 
 
 class Unbuildable(Exception):
@@ -37,13 +41,12 @@ def build() -> None:
             "or your distribution's package `golang`), see that `go version` works, and run this again"
         )
     OUT.mkdir(exist_ok=True)
-    sources = (HERE / "go.mod", HERE / "go.sum", HERE / "suite_test.go", Path(__file__))
-    newest = max(source.stat().st_mtime for source in sources)
-    if not _fresh(SUITE, newest):
+    modules = (HERE / "go.mod", HERE / "go.sum")
+    if not _fresh(SUITE, *modules, HERE / "suite_test.go"):
         print("building the suite (minutes, the first time)", file=sys.stderr)
         _go("test", "-c", "-o", str(SUITE), ".")
-    if not _fresh(ECHO, newest):
-        _go("build", f"-overlay={_overlay()}", "-o", str(ECHO), f"{CONFORMANCE}/echo-basic")
+    if not _fresh(ECHO, *modules, Path(__file__)):
+        _go("build", f"-modfile={_copied()}", "-o", str(ECHO), f"{CONFORMANCE}/echo-basic")
 
 
 def definitions() -> Path:
@@ -61,27 +64,27 @@ def module(name: str) -> Path:
     return Path(_go("list", "-m", "-f", "{{.Dir}}", name).strip())
 
 
-def _fresh(path: Path, newest: float) -> bool:
-    return path.exists() and path.stat().st_mtime >= newest
+def _fresh(path: Path, *sources: Path) -> bool:
+    return path.exists() and all(path.stat().st_mtime >= source.stat().st_mtime for source in sources)
 
 
-def _overlay() -> Path:
-    """The file for `go build -overlay`."""
-    root = module(CONFORMANCE) / "echo-basic"
-    replaced = {}
-    for name in BOUND_IN:
-        text = (root / name).read_text()
+def _copied() -> Path:
+    """A copy of our go.mod by which the echo program comes from a copy of its module, with BIND applied."""
+    source, target = module(CONFORMANCE), OUT / "conformance"
+    shutil.rmtree(target, ignore_errors=True)
+    for path in (source / "go.mod", *(source / "echo-basic").rglob("*.go")):
+        text = path.read_text()
         for before, after in BIND:
             text = text.replace(before, after)
-        if "POD_IP" not in text:
-            raise Unbuildable(f"{root / name} binds its sockets in an unknown way: see BIND in {__file__}")
-        target = OUT / "overlay" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        replaced[str(root / name)] = str(target)
-    path = OUT / "overlay.json"
-    path.write_text(json.dumps({"Replace": replaced}))
-    return path
+        if path.relative_to(source).as_posix() in BOUND_IN and "POD_IP" not in text:
+            raise Unbuildable(f"{path} binds its sockets in an unknown way: see BIND in {__file__}")
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text)
+    modfile = OUT / "echo.mod"
+    modfile.write_text(f"{(HERE / 'go.mod').read_text()}\nreplace {CONFORMANCE} => {target}\n")
+    shutil.copyfile(HERE / "go.sum", OUT / "echo.sum")
+    return modfile
 
 
 def _go(*arguments: str) -> str:

@@ -50,7 +50,7 @@ def _by_schema(kind: Kind, version: str, value: Plain) -> Plain:
 
 
 def _built_in(kind: Kind, value: Plain) -> Plain:
-    admitted = without_nulls({key: item for key, item in value.items() if key != "status"})
+    admitted: Plain = without_nulls({key: item for key, item in value.items() if key != "status"})
     admitted.setdefault("metadata", {})
     fill = DEFAULTS.get(kind.name)
     if fill is not None:

@@ -22,7 +22,7 @@ def main() -> None:
     """Serve until killed."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((os.environ["POD_IP"], PORT))
-        print(f"dns on port {PORT}", flush=True)  # noqa: T201
+        print(f"dns on port {PORT}", flush=True)
         while True:
             query, client = server.recvfrom(4096)
             answer = reply(query)

@@ -25,7 +25,7 @@ def prune(value: Any, schema: Schema) -> Any:
     """A copy of `value` without the fields that the schema does not know."""
     if isinstance(value, dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
         extra = schema.get("additionalProperties")
-        parts = {key: (schema.get("properties") or {}).get(key, extra) for key in value}
+        parts: dict[str, Any] = {key: (schema.get("properties") or {}).get(key, extra) for key in value}
         if "properties" not in schema and extra is None:
             return copy.deepcopy(value)
         return {key: prune(item, parts[key]) for key, item in value.items() if isinstance(parts[key], dict)}
