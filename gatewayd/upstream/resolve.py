@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,27 +38,26 @@ class Resolver:
         """Start the look-ups that are due."""
         for key, due in self._due.items():
             if due <= now and key not in self._running and key in backends:
-                self._running[key] = self._loop.create_task(self._resolve(key, backends[key]))
+                self._running[key] = self._loop.create_task(self._resolve(key, self._names[key], backends[key]))
 
     async def settle(self) -> None:
         """Wait for the look-ups that are under way (a worker is not ready before)."""
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=2.0)
 
-    async def _resolve(self, key: str, backend: Backend) -> None:
-        host, port = self._names[key]
+    async def _resolve(self, key: str, name: tuple[str, int], backend: Backend) -> None:
+        found: list[Any] = []
         try:
-            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError:
-            delay = RETRY
-        else:
-            delay = REFRESH
-            if self._names.get(key) == (host, port):
-                backend.update([(str(address[0]), port) for *_, address in found])
+            found = await self._loop.getaddrinfo(*name, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # unknown, or no name at all
+            pass
         finally:
             self._running.pop(key, None)
-        if key in self._due:
-            self._due[key] = self._loop.time() + delay
+        if self._names.get(key) != name:
+            return  # another name took its place meanwhile, and is due at once
+        if found:
+            backend.update([(str(address[0]), name[1]) for *_, address in found])
+        self._due[key] = self._loop.time() + (REFRESH if found else RETRY)
 
     def close(self) -> None:
         """Stop."""

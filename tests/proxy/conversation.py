@@ -33,9 +33,7 @@ from gatewayd.routing.snapshot import (
 
 CLIENT = "192.0.2.1"
 # What the gateway tells a backend about the client, as `Backend.takes` leaves it out.
-FORWARDED = (
-    b"\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\nx-request-id: id"
-)
+FORWARDED = b"\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\nx-request-id: id"
 STEP = 0.25
 
 
@@ -176,7 +174,6 @@ class Peer:
         self.transport.out.clear()
         return data
 
-    @property
     def held_back(self) -> bool:
         """Whether the gateway has stopped to read from this peer."""
         return not self.transport.reading
@@ -275,7 +272,7 @@ class Lines:
         pass
 
 
-def rule(*, backend: str = "shop", filters: Any = None, share_filters: Any = None, **more: Any) -> RulePlan:
+def rule(*, backend: Any = "shop", filters: Any = None, share_filters: Any = None, **more: Any) -> RulePlan:
     """A rule to one backend, on every path."""
     shares = (SharePlan(backend=backend, filters=share_filters),) if backend else ()
     return RulePlan(index=more.pop("index", 0), source="routes.yaml:1", shares=shares, filters=filters, **more)
@@ -327,7 +324,7 @@ class Conversation:
         return Client(self, kind(self.port, sni_listener), address)
 
     def backend(self, *, stalled: bool = False) -> Backend:
-        """The connection that the gateway has been waiting for longest is made; `stalled` to a backend that reads not."""
+        """The connection that the gateway has been waiting for longest is made; `stalled`: but not read from."""
         assert self.loop.connects, "the gateway asks for no connection"
         connect = self.loop.connects.popleft()
         assert connect.task is not None
@@ -361,7 +358,7 @@ class Conversation:
 
     def settle(self) -> None:
         """Turns of the loop until nothing happens any more."""
-        while any([self._turn(peer.transport) for peer in list(self.peers)]):
+        while sum([self._turn(peer.transport) for peer in list(self.peers)]):  # each has its turn
             pass
         assert not self.runtime.errors, self.runtime.errors
 

@@ -76,7 +76,9 @@ def test_pipelined_requests_with_bodies(talk: Conversation):
     backend = talk.backend()
     assert backend.takes() == message("POST /1 HTTP/1.1", "host: a", "content-length: 3", body=b"GET")
     backend.sends(OK)
-    assert backend.takes() == message("POST /2 HTTP/1.1", "host: a", "transfer-encoding: chunked") + b"1\r\nx\r\n0\r\n\r\n"
+    assert (
+        backend.takes() == message("POST /2 HTTP/1.1", "host: a", "transfer-encoding: chunked") + b"1\r\nx\r\n0\r\n\r\n"
+    )
     backend.sends(OK)
     assert backend.takes() == ASKED
     backend.sends(OK)

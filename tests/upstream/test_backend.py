@@ -1,0 +1,225 @@
+"""Which endpoint takes a request, what a failure costs it, what stays when the addresses change, how often to retry."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from gatewayd.upstream.backend import Backend
+from gatewayd.upstream.endpoint import Endpoint
+
+ADDRESSES = [(f"10.0.0.{number}", 80) for number in range(1, 5)]
+
+
+class Pooled:
+    """A pooled connection that remembers that it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def backend_of(count: int) -> Backend:
+    backend = Backend("default/shop:80")
+    backend.update(ADDRESSES[:count])
+    return backend
+
+
+def picked(backend: Backend, tried: Endpoint | None = None) -> Endpoint:
+    endpoint = backend.pick(tried)
+    assert endpoint is not None
+    return endpoint
+
+
+# -- the choice --------------------------------------------------------------------------------------------------------
+
+
+def test_no_endpoint_no_choice():
+    assert backend_of(0).pick() is None
+
+
+def test_one_endpoint_takes_all():
+    backend = backend_of(1)
+    assert {picked(backend) for _ in range(100)} == set(backend.endpoints)
+
+
+def test_equally_busy_endpoints_share_evenly():
+    backend = backend_of(4)
+    counts = Counter(picked(backend) for _ in range(40_000))
+    assert all(abs(counts[endpoint] - 10_000) < 600 for endpoint in backend.endpoints)  # seven standard deviations
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_busiest_endpoint_is_never_chosen(count: int):
+    """Of two different endpoints, it is never the less busy one."""
+    backend = backend_of(count)
+    backend.endpoints[1].active = 1
+    assert backend.endpoints[1] not in {picked(backend) for _ in range(2000)}
+
+
+def test_requests_in_flight_are_levelled():
+    backend = backend_of(4)
+    for _ in range(4000):
+        picked(backend).active += 1
+    active = [endpoint.active for endpoint in backend.endpoints]
+    assert max(active) - min(active) <= 8
+
+
+def test_a_retry_goes_elsewhere():
+    backend = backend_of(3)
+    tried = backend.endpoints[0]
+    assert {picked(backend, tried) for _ in range(500)} == set(backend.endpoints[1:])
+    assert backend_of(1).pick(backend_of(1).endpoints[0]) is not None
+    lonely = backend_of(1)
+    assert lonely.pick(lonely.endpoints[0]) is None
+
+
+def test_a_retry_rather_goes_to_an_endpoint_that_failed_before_than_to_the_same():
+    backend = backend_of(2)
+    one, other = backend.endpoints
+    backend.failed(other, 0.0)
+    assert backend.pick(one) is other
+
+
+# -- ejection ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_endpoint_that_failed_is_left_out_for_a_while():
+    backend = backend_of(2)
+    bad, good = backend.endpoints
+    backend.failed(bad, 100.0)
+    assert {picked(backend) for _ in range(200)} == {good}
+    backend.tick(100.9, 0.25)
+    assert bad not in backend.live
+    backend.tick(101.0, 0.25)
+    assert bad in backend.live
+
+
+def test_each_failure_costs_more_time_up_to_a_bound():
+    backend = backend_of(2)
+    bad = backend.endpoints[0]
+    times = []
+    for _ in range(2000):
+        backend.failed(bad, 0.0)
+        times.append(bad.ejected_until)
+    assert times[:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert max(times) == 30.0
+
+
+def test_a_connection_that_was_made_forgives_all():
+    backend = backend_of(2)
+    bad = backend.endpoints[0]
+    for _ in range(5):
+        backend.failed(bad, 0.0)
+    backend.worked(bad)
+    assert backend.live == backend.endpoints
+    backend.failed(bad, 0.0)
+    assert bad.ejected_until == 1.0
+
+
+def test_when_all_failed_all_are_tried():
+    backend = backend_of(3)
+    for endpoint in backend.endpoints:
+        backend.failed(endpoint, 0.0)
+    assert backend.live == ()
+    assert {picked(backend) for _ in range(500)} == set(backend.endpoints)
+
+
+def test_an_endpoint_that_failed_stays_out_when_others_change():
+    backend = backend_of(3)
+    backend.failed(backend.endpoints[0], 0.0)
+    backend.update(ADDRESSES)
+    assert [endpoint.host for endpoint in backend.live] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
+
+
+# -- changes -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_update_keeps_the_connections_of_what_stays():
+    backend = backend_of(3)
+    stays, goes = backend.endpoints[1], backend.endpoints[0]
+    kept, dropped = Pooled(), Pooled()
+    stays.idle[kept] = None
+    goes.idle[dropped] = None
+    stays.active = 7
+    backend.update([ADDRESSES[3], ADDRESSES[1]])
+    assert [endpoint.address for endpoint in backend.endpoints] == [ADDRESSES[3], ADDRESSES[1]]
+    assert backend.endpoints[1] is stays
+    assert (stays.active, stays.gone, kept.closed, list(stays.idle)) == (7, False, False, [kept])
+    assert (goes.gone, dropped.closed, dict(goes.idle)) == (True, True, {})
+    assert backend.live == backend.endpoints
+
+
+def test_repeated_addresses_count_once():
+    backend = Backend("b")
+    backend.update([ADDRESSES[0], ADDRESSES[1], ADDRESSES[0]])
+    assert [endpoint.address for endpoint in backend.endpoints] == ADDRESSES[:2]
+
+
+def test_an_endpoint_that_comes_back_is_a_new_one():
+    backend = backend_of(1)
+    first = backend.endpoints[0]
+    backend.update(())
+    assert backend.pick() is None
+    backend.update(ADDRESSES[:1])
+    assert backend.endpoints[0] is not first
+    assert not backend.endpoints[0].gone
+
+
+@pytest.mark.parametrize(
+    ("host", "label"),
+    [("10.0.0.1", b"10.0.0.1:80"), ("2001:db8::1", b"[2001:db8::1]:80"), ("fe80::1%eth0", b"[fe80::1%eth0]:80")],
+)
+def test_labels_of_the_access_log(host: str, label: bytes):
+    assert Endpoint(host, 80).label == label
+
+
+# -- the retry budget --------------------------------------------------------------------------------------------------
+
+
+def spend(backend: Backend) -> int:
+    """All retries that the budget has."""
+    count = 0
+    while backend.may_retry():
+        count += 1
+        assert count < 10_000
+    return count
+
+
+def test_ten_retries_a_second_are_always_there():
+    backend = backend_of(1)
+    assert spend(backend) == 10
+    assert not backend.may_retry()
+    for second in range(4):
+        backend.tick(second + 0.5, 0.5)
+        assert spend(backend) == 5
+        backend.tick(second + 1.0, 0.5)
+        assert spend(backend) == 5
+
+
+def test_a_fifth_of_the_requests_may_be_retried_besides():
+    backend = backend_of(1)
+    spend(backend)
+    backend.requests += 200
+    backend.tick(1.0, 1.0)
+    assert spend(backend) == 10 + 40
+    backend.tick(2.0, 1.0)
+    assert spend(backend) == 10, "requests earn once"
+
+
+def test_fractions_add_up():
+    backend = backend_of(1)
+    spend(backend)
+    for _ in range(8):
+        backend.tick(0.0, 0.03125)
+    assert spend(backend) == 2
+
+
+def test_the_reserve_is_bounded():
+    backend = backend_of(1)
+    backend.requests += 1_000_000
+    backend.tick(1000.0, 1000.0)
+    assert spend(backend) == 100

@@ -1,0 +1,105 @@
+"""Names of backends: resolved in the background, refreshed, and kept when a look-up fails."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from gatewayd.upstream.backend import Backend
+from gatewayd.upstream.resolve import REFRESH, RETRY, Resolver
+
+
+class Loop:
+    """A loop whose look-ups a test answers and whose clock it sets."""
+
+    def __init__(self, real: asyncio.AbstractEventLoop) -> None:
+        self.now = 0.0
+        self.asked: list[str] = []
+        self.answer: list[str] | Exception = []
+        self.create_task = real.create_task
+
+    def time(self) -> float:
+        return self.now
+
+    async def getaddrinfo(self, host: str, port: int, *, type: socket.SocketKind) -> list[Any]:  # noqa: A002
+        self.asked.append(host)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [(socket.AF_INET, type, 6, "", (address, port)) for address in self.answer]
+
+
+def run(steps: Any) -> None:
+    with asyncio.Runner() as runner:
+
+        async def steady() -> None:
+            loop = Loop(asyncio.get_running_loop())
+            backend = Backend("b")
+            resolver = Resolver(loop)  # type: ignore[arg-type]
+            loop.answer = ["10.0.0.1"]
+            resolver.update({"b": ("name.example", 80)}, {"b": backend})
+            await resolver.settle()
+            await steps(loop, resolver, {"b": backend})
+
+        runner.run(steady())
+
+
+def hosts(backends: dict[str, Backend]) -> list[str]:
+    return [endpoint.host for endpoint in backends["b"].endpoints]
+
+
+def test_a_name_is_resolved_and_refreshed():
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        assert hosts(backends) == ["10.0.0.1"]
+        loop.answer = ["10.0.0.2", "10.0.0.3"]
+        resolver.tick(REFRESH - 1, backends)
+        await resolver.settle()
+        assert loop.asked == ["name.example"]
+        resolver.tick(REFRESH, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.2", "10.0.0.3"]
+
+    run(steps)
+
+
+def test_the_last_good_answer_is_kept_and_the_next_asked_for_sooner():
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        loop.answer = socket.gaierror(-3, "try again")
+        loop.now = REFRESH
+        resolver.tick(loop.now, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.1"]
+        loop.answer = ["10.0.0.9"]
+        resolver.tick(REFRESH + RETRY, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.9"]
+
+    run(steps)
+
+
+def test_what_is_no_name_is_asked_for_again_later():
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        loop.answer = UnicodeError("label too long")
+        resolver.tick(REFRESH, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.1"]
+
+    run(steps)
+
+
+@pytest.mark.parametrize("names", [{}, {"b": ("other.example", 80)}])
+def test_an_answer_to_an_old_name_is_not_used(names: dict[str, tuple[str, int]]):
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        loop.answer = ["10.0.0.2"]
+        resolver.tick(REFRESH, backends)
+        resolver.update(names, backends)
+        loop.answer = ["10.0.0.3"]
+        await resolver.settle()
+        assert "10.0.0.2" not in hosts(backends)
+        resolver.tick(0.0, backends)
+        await resolver.settle()
+        assert hosts(backends) == (["10.0.0.3"] if names else ["10.0.0.1"])
+
+    run(steps)
