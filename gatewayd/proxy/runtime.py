@@ -6,6 +6,8 @@ import resource
 import secrets
 import socket
 import time
+from heapq import nsmallest
+from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 _READ_BUFFER = 131072
 _DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
 _CLOSE_AT_ONCE = 64
+_SETTLED = 0.02  # seconds after which an accepted connection is known
 _GRACE = 1.0  # a connection this young may have its first request on the way
 _DEFAULTS = Settings()
+_DEADLINE = attrgetter("deadline")
 
 
 class Runtime:
@@ -166,21 +170,24 @@ class Runtime:
         return True
 
     def pause_accepting(self) -> None:
-        """Out of descriptors: leave connections in the queues, and make room by closing the oldest idle ones."""
+        """Out of descriptors: leave connections in the queues, and make room in a moment, when those that were accepted
+        just now can be told from those that are served.
+        """
         if self._accepting:
             self._accepting = False
             self.counts.connections_refused += 1
             for _, acceptors in self._ports.values():
                 for acceptor in acceptors:
                     acceptor.pause()
-        self._close_idle()
+            self.loop.call_later(_SETTLED, self._close_idle)
 
     def _close_idle(self) -> None:
-        room = _CLOSE_AT_ONCE
-        for connection in list(self.connections):
-            if room and connection.idle:
-                connection.transport.close()
-                room -= 1
+        """Make room. Those go first whose time would be over first: clients that never said a word have less of it than
+        those that were served a moment ago.
+        """
+        idle = [connection for connection in self.connections if connection.idle]
+        for connection in nsmallest(min(_CLOSE_AT_ONCE, self._limit // 2), idle, key=_DEADLINE):
+            connection.transport.close()
 
     def _resume_accepting(self) -> None:
         if not self._accepting and len(self.connections) + len(self._tasks) < self._limit:
@@ -212,9 +219,9 @@ class Runtime:
         self._resolver.tick(self.loop.time(), self.backends)
         self._swept = now
         if not self.draining:
-            if not self._accepting:
-                self._close_idle()
             self._resume_accepting()
+            if not self._accepting:  # what was closed so far did not make room
+                self._close_idle()
         self._tell_time()
 
     def _tell_time(self) -> None:
