@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar, cast
 
 from gatewayd.observe.log import Log, describe
 from gatewayd.server.options import RunOptions
@@ -18,8 +19,9 @@ LOOK_EVERY = 3.0  # seconds between two looks at all files, in case a notificati
 LOOK_SHARE = 0.02  # and looking may cost this share of the time
 PLAN_EVERY = 3600.0  # seconds after which is planned without a change: certificates go out of date
 
+T = TypeVar("T")
 Parts = Callable[[RunOptions], tuple[Source, Plan]]
-"""Makes the source and the plan for some options; called in the thread that uses them."""
+"""Makes the source and the plan for some options; called beside the event loop."""
 
 
 class Follower:
@@ -43,7 +45,6 @@ class Follower:
         self._parts = parts
         self._log = log
         self._generation = generation
-        self._thread = ThreadPoolExecutor(1, "reload")
         self._watch = Watch(options.paths, self._touched, log)
         self._wanted = asyncio.Event()
         self._wish: Wish | None = None
@@ -59,7 +60,7 @@ class Follower:
         """The first reading; None when it failed. Changes are noticed from before it on."""
         if self._options.watch:
             self._watch.start()
-        self._source, self._plan = await self._loop.run_in_executor(self._thread, self._parts, self._options)
+        self._source, self._plan = await in_thread(self._loop, partial(self._parts, self._options))
         return await self._read(Wish(forced=True))
 
     async def follow(self, install: Callable[[Reading, float], None], retry: Callable[[], float | None]) -> None:
@@ -82,7 +83,6 @@ class Follower:
     def stop(self) -> None:
         """Read no more."""
         self._watch.stop()
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _plan_anew(self) -> None:
         self._loop.call_later(PLAN_EVERY, self._plan_anew)
@@ -112,7 +112,7 @@ class Follower:
             return None
         work = partial(read, self._source, self._plan, self._generation() + 1, wish)
         try:
-            reading, unsettled = await self._loop.run_in_executor(self._thread, work)
+            reading, unsettled = await in_thread(self._loop, work)
         except Exception as error:  # noqa: BLE001 - whatever it is, what is served goes on
             self._failed(error)
             return None
@@ -123,3 +123,30 @@ class Follower:
     def _failed(self, error: Exception) -> None:
         self.failures += 1
         self._log.error("the files could not be planned; the configuration in force stays", error=describe(error))
+
+
+async def in_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], T]) -> T:
+    """The result of `work`, done in a thread that does not hold up the end of the process, as an executor's would."""
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(cast(T, result))
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as raised:  # noqa: BLE001 - it is raised where the result is awaited
+            error = raised
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:  # the loop is closed: nobody awaits any more
+            return
+
+    threading.Thread(target=run, daemon=True, name="reload").start()
+    return await future

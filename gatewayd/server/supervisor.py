@@ -94,9 +94,9 @@ class Supervisor:
     async def run(self) -> int:
         """The whole life; the exit status."""
         admin = await self._open_admin()
-        self.fleet.start()
         work = self._loop.create_task(self._work())
         try:
+            self._start_workers()
             either: set[asyncio.Future[Any]] = {work, self._stopped}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -123,6 +123,13 @@ class Supervisor:
                 f"the admin API cannot listen on {self.options.admin}: {text}; use --admin HOST:PORT or --admin off"
             ) from None
         return admin
+
+    def _start_workers(self) -> None:
+        try:
+            self.fleet.start()
+        except OSError as error:
+            who = f"; user {self.options.user} must be allowed to run it" if self.options.user else ""
+            raise RefusedError(f"a worker cannot be started: {error}{who}") from None
 
     async def _work(self) -> None:
         """The first reading, then all that follow. A gateway that can serve none of its ports does not stay to pretend.

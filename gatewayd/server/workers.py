@@ -71,9 +71,9 @@ class Fleet:
         return self.running == len(self._places) and all(worker.served is self.current for worker in self)
 
     def start(self) -> None:
-        """Start all workers."""
+        """Start all workers. OSError when there is no way to: nothing that waiting would change."""
         for index in range(len(self._places)):
-            self._spawn(index)
+            self._place(index)
         self._ticker = self._loop.call_later(1.0, self._tick)
 
     def serve(self, snapshot: Snapshot) -> bool:
@@ -132,12 +132,13 @@ class Fleet:
         if self._draining:
             return
         try:
-            worker = WorkerProcess(self._loop, index, self._launch, self._received, self._ended)
+            self._place(index)
         except OSError as error:
             self._log.error("a worker cannot be started", worker=index, error=str(error))
             self._loop.call_later(BACKOFF_LIMIT, self._spawn, index)
-            return
-        self._places[index] = worker
+
+    def _place(self, index: int) -> None:
+        worker = self._places[index] = WorkerProcess(self._loop, index, self._launch, self._received, self._ended)
         self._advance(worker)
 
     def _advance(self, worker: WorkerProcess) -> None:

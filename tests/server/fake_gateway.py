@@ -55,6 +55,9 @@ def parts(options: RunOptions) -> tuple[Source, Plan]:
     def plan(objects: Objects, generation: int) -> Result:
         del objects
         words = [line.split() for line in source.text.splitlines() if line]
+        for word in words:
+            if word[0] == "wait":
+                Path(word[1]).read_text()  # a pipe: until somebody writes to it
         if ["crash"] in words:
             raise KeyError("a defect")
         ports = {f":{word[1]}": port(int(word[1])) for word in words if word[0] == "port"}

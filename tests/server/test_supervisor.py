@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import signal
 import socket
@@ -165,6 +166,25 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
         sock.close()
 
 
+def test_a_signal_during_a_reading_ends_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with gateway(tmp_path, "port PORT", f"wait {pipe}") as subject:
+        wait_for(lambda: subject.get("/livez")[0] == 200)
+        assert subject.get("/readyz") == (503, b"not ready: starting\n")
+        subject.signal(signal.SIGTERM)
+        assert subject.exit() == 0
+        assert subject.out == ""
+    with gateway(tmp_path, "port PORT") as subject:
+        subject.ready()
+        subject.write(f"port {subject.port}", f"wait {pipe}")
+        with pipe.open("w"):  # opens once the plan reads: it is under way, and the gateway goes on serving
+            assert subject.ask()["generation"] == 1
+            assert subject.get("/readyz") == (200, b"ok\n")
+            subject.signal(signal.SIGTERM)
+            assert subject.exit() == 0
+
+
 def test_a_port_in_use_is_told_and_served_when_it_is_free(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -203,6 +223,37 @@ def test_a_busy_admin_address_is_told(tmp_path: Path) -> None:
             assert subject.exit() == 1
             (line,) = subject.logged("admin API")
             assert address in line["message"]
+
+
+def test_a_worker_that_there_is_not_is_told(tmp_path: Path) -> None:
+    with gateway(tmp_path, "port PORT", worker_command=["/missing/python"]) as subject:
+        assert subject.exit() == 1
+        (line,) = subject.logged("a worker cannot be started")
+        assert "/missing/python" in line["message"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_workers_become_another_user(tmp_path: Path) -> None:
+    with gateway(tmp_path, "port PORT", user="nobody", worker_command=["/bin/sh", "-c", "exec sleep 1000"]) as subject:
+        for worker in wait_for(lambda: workers(subject, "sleep")):
+            assert user_ids(worker) == {pwd.getpwnam("nobody").pw_uid}
+    with gateway(tmp_path, "port PORT", user="no-such-user") as subject:
+        assert subject.exit() == 1
+        assert subject.logged("there is no user 'no-such-user'")
+
+
+def workers(subject: Gateway, command: str) -> list[int]:
+    """The process ids of both workers, once they run `command`."""
+    assert subject.process is not None
+    parent = subject.process.pid
+    found = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    running = [pid for pid in found if Path(f"/proc/{pid}/comm").read_text().strip() == command]
+    return running if len(running) == 2 else []
+
+
+def user_ids(pid: int) -> set[int]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {int(word) for line in lines if line.startswith("Uid:") for word in line.split()[1:]}
 
 
 def test_a_defect_of_the_plan_keeps_what_is_served(tmp_path: Path) -> None:

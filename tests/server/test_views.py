@@ -5,9 +5,10 @@ from typing import Any
 
 import orjson
 
+from gatewayd.api.encode import REDACTED
 from gatewayd.api.problem import Problem
 from gatewayd.routing.snapshot import CertificatePlan, ListenerPlan, PortPlan, Snapshot
-from gatewayd.server.views import REDACTED, configuration, listing
+from gatewayd.server.views import configuration, listing
 from gatewayd.sources.files import FileSource
 
 OBJECTS = """
