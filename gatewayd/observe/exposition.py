@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -17,6 +16,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from gatewayd.observe.counters import BUCKETS, WORKER_COUNTS
+from gatewayd.observe.facts import Facts
 from gatewayd.observe.totals import Totals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,28 +36,6 @@ HELP = {
     "access_lines_dropped": "Lines of the access log that were lost because nobody took them.",
     "exceptions": "Defects of the gateway itself: exceptions that ended a connection.",
 }
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the supervisor knows beside the counters. `lags` is the worst loop delay in seconds, by worker."""
-
-    version: str
-    python: str
-    generation: int
-    listeners: int
-    routes: int
-    workers: int
-    workers_running: int
-    worker_restarts: int
-    reloads: int
-    reload_failures: int
-    reload_seconds: float
-    unbound_ports: int
-    log_lines_dropped: int
-    problems: Mapping[str, int] = field(default_factory=dict)
-    worker_generations: Mapping[int, int] = field(default_factory=dict)
-    lags: Mapping[int, float] = field(default_factory=dict)
 
 
 GAUGES = {

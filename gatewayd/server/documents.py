@@ -13,7 +13,8 @@ from gatewayd import __version__
 from gatewayd.api.objects import Objects
 from gatewayd.api.problem import Problem
 from gatewayd.observe.admin import Answer
-from gatewayd.observe.exposition import CONTENT_TYPE, Facts, render
+from gatewayd.observe.facts import Facts
+from gatewayd.observe.totals import Totals
 from gatewayd.server.views import configuration, listing
 
 if TYPE_CHECKING:
@@ -59,8 +60,14 @@ async def metrics(supervisor: Supervisor) -> Answer:
     fleet.totals.prune(supervisor.snapshot.routes)
     totals = fleet.totals.with_living(fleet.reports())
     totals.prune(supervisor.snapshot.routes)
-    body = await asyncio.to_thread(render, facts(supervisor), totals)
-    return Answer(body, content_type=CONTENT_TYPE)
+    return await asyncio.to_thread(_exposition, facts(supervisor), totals)
+
+
+def _exposition(numbers: Facts, totals: Totals) -> Answer:
+    """Runs in a thread: the text of many routes takes long, and so does loading the library, the first time."""
+    from gatewayd.observe.exposition import CONTENT_TYPE, render  # noqa: PLC0415 - nobody may ever scrape
+
+    return Answer(render(numbers, totals), content_type=CONTENT_TYPE)
 
 
 async def status(supervisor: Supervisor) -> Answer:

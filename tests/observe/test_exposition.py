@@ -5,7 +5,8 @@ import dataclasses
 from prometheus_client.parser import text_string_to_metric_families
 
 from gatewayd.observe.counters import BUCKETS, WORKER_COUNTS, Report, RuleReport
-from gatewayd.observe.exposition import HELP, Facts, render
+from gatewayd.observe.exposition import HELP, render
+from gatewayd.observe.facts import Facts
 from gatewayd.observe.totals import Totals
 
 FACTS = Facts(

@@ -234,7 +234,8 @@ def test_a_worker_that_there_is_not_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_workers_become_another_user(tmp_path: Path) -> None:
-    with gateway(tmp_path, "port PORT", user="nobody", worker_command=["/bin/sh", "-c", "exec sleep 1000"]) as subject:
+    sleeping = ["/bin/sh", "-c", "exec sleep 1000"]
+    with gateway(tmp_path, "port PORT", user="nobody", worker_command=sleeping, drain_timeout=0) as subject:
         for worker in wait_for(lambda: workers(subject, "sleep")):
             assert user_ids(worker) == {pwd.getpwnam("nobody").pw_uid}
     with gateway(tmp_path, "port PORT", user="no-such-user") as subject:
