@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
-import tempfile
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,26 @@ from tests.conformance.standin.cluster import GATEWAY_CLASS, UNUSABLE, USABLE, N
 REPORTS = build.HERE / "report"
 PROFILES = "GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP"
 TIMEOUT = "90m"
+# Seconds, below the suite's own limits: what takes as long is a failure here, and failures end sooner.
+LIMITS = {
+    "GatewayMustHaveAddress": 20,
+    "GatewayMustHaveCondition": 20,
+    "GatewayStatusMustHaveListeners": 20,
+    "GatewayListenersMustHaveConditions": 20,
+    "ListenerSetMustHaveCondition": 20,
+    "ListenerSetListenersMustHaveConditions": 20,
+    "GWCMustBeAccepted": 30,
+    "HTTPRouteMustNotHaveParents": 20,
+    "HTTPRouteMustHaveCondition": 20,
+    "TLSRouteMustHaveCondition": 20,
+    "TCPRouteMustHaveCondition": 20,
+    "UDPRouteMustHaveCondition": 20,
+    "RouteMustHaveParents": 20,
+    "LatestObservedGenerationSet": 20,
+    "DefaultTestTimeout": 20,
+    "MaxTimeToConsistency": 15,
+    "NamespacesMustBeReady": 60,
+}
 PARALLEL = "4"  # tests that wait for conditions need no core each
 
 
@@ -33,16 +57,42 @@ def main() -> int:
         print("the suite's Gateways listen on ports 80 and 443: run this as root", file=sys.stderr)
         return 2
     try:
-        build.build()
-        return asyncio.run(run(tuple(filter(None, arguments.run.split(","))), debug=arguments.debug))
+        with alone():
+            build.build()
+            names = tuple(filter(None, arguments.run.split(",")))
+            return asyncio.run(interruptible(run(names, debug=arguments.debug)))
     except (build.Unbuildable, NotReady) as error:
         print(error, file=sys.stderr)
         return 2
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Two runs at once would share addresses and files."""
+    build.OUT.mkdir(exist_ok=True)
+    with (build.OUT / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotReady("another run of the suite is going on here; wait for its end") from None
+        yield
+
+
+async def interruptible(work: Coroutine[Any, Any, int]) -> int:
+    """`work`, which SIGTERM ends as SIGINT does: so that no process stays behind."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 130
+
+
 async def run(names: tuple[str, ...], *, debug: bool) -> int:
     """Run the tests of these names, or all with the reports written."""
-    directory = Path(tempfile.mkdtemp(prefix="run-", dir=build.OUT))
+    directory = build.OUT / "run"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
     listing = list_tests(directory)
     unknown = set(names) - {test["name"] for test in listing["tests"]}
     if unknown:
@@ -76,6 +126,7 @@ def suite_arguments(listing: dict[str, Any], names: tuple[str, ...], official: P
         *("-test.v", "-test.run", wanted, "-test.timeout", TIMEOUT, "-test.parallel", PARALLEL),
         *("--gateway-class", GATEWAY_CLASS, "--supported-features", ",".join(claimed)),
         *("--conformance-profiles", PROFILES, "--report-output", str(official)),
+        *("--timeout-config-overrides", ";".join(f"{name}:{seconds}" for name, seconds in LIMITS.items())),
         *("--usable-address", USABLE, "--unusable-address", UNUSABLE),
         *("--organization", "gatewayd", "--project", "gatewayd", "--version", gatewayd.__version__),
         *("--url", "gatewayd.dev", "--contact", "gatewayd.dev"),
@@ -83,7 +134,7 @@ def suite_arguments(listing: dict[str, Any], names: tuple[str, ...], official: P
 
 
 async def run_suite(arguments: list[str], config: Path, log: Path) -> list[str]:
-    """The lines that the suite prints; outcomes are shown as they come."""
+    """The lines that the suite prints. It tells the outcomes at its end only; meanwhile we name what it does."""
     process = await asyncio.create_subprocess_exec(
         build.SUITE,
         *arguments,
@@ -95,6 +146,7 @@ async def run_suite(arguments: list[str], config: Path, log: Path) -> list[str]:
         limit=2**24,
     )
     lines: list[str] = []
+    begun = asyncio.get_running_loop().time()
     try:
         assert process.stdout is not None
         with log.open("w") as out:
@@ -102,9 +154,8 @@ async def run_suite(arguments: list[str], config: Path, log: Path) -> list[str]:
                 line = data.decode("utf-8", "replace").rstrip("\n")
                 out.write(line + "\n")
                 lines.append(line)
-                found = report.OUTCOME.match(line)
-                if found and found[3] is None and found[1] != "SKIP":
-                    print(f"{report.WORDS[found[1]]:8} {found[4]:>7}s {found[2]}", flush=True)
+                if started := report.STARTED.match(line):
+                    print(f"{asyncio.get_running_loop().time() - begun:5.0f}s {started[1]}", file=sys.stderr)
     finally:
         await stop(process)
     return lines

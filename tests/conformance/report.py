@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 OUTCOME = re.compile(r"^\s*--- (PASS|FAIL|SKIP): TestConformance/(\w+)(/\S+)? \((\d+\.\d+)s\)$")
+STARTED = re.compile(r"^=== RUN   TestConformance/(\w+)$")
 GROUPS = ("Gateway", "ListenerSet", "HTTPRoute", "BackendTLSPolicy", "GRPC", "TLSRoute", "TCPRoute", "UDPRoute")
 WORDS = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped"}
 

@@ -135,7 +135,12 @@ class Api:
         )
 
     async def _statuses(self, kind: Kind) -> dict[str, Plain]:
-        return await self._reported.read() if kind.schemas else {}
+        if not kind.schemas:
+            return {}
+        try:
+            return await self._reported.read()
+        except (OSError, EOFError) as error:
+            raise Refusal(503, "ServiceUnavailable", f"the gateway tells no statuses: {error}") from error
 
     @staticmethod
     def _shown(kind: Kind, version: str, value: Plain, statuses: dict[str, Plain]) -> Plain:
