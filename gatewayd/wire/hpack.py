@@ -1,0 +1,314 @@
+"""HPACK, the compression of field sections in HTTP/2 (RFC 7541): the decoder. The encoder is in `hpack_encode.py`.
+
+What is common is made cheap: a block of known indices is two passes in C, and a block that was seen since the table last
+changed is one lookup. What is hostile is bounded: a block whose fields exceed the limits is read to its end, for the
+state of the table, but nothing more is built of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gatewayd.wire import huffman
+
+Field = tuple[bytes, bytes]
+
+# Appendix A, from index 1 on.
+STATIC_TABLE: tuple[Field, ...] = tuple(
+    (name, value)
+    for name, _, value in (
+        line.partition(b" ")
+        for line in b""":authority
+:method GET
+:method POST
+:path /
+:path /index.html
+:scheme http
+:scheme https
+:status 200
+:status 204
+:status 206
+:status 304
+:status 400
+:status 404
+:status 500
+accept-charset
+accept-encoding gzip, deflate
+accept-language
+accept-ranges
+accept
+access-control-allow-origin
+age
+allow
+authorization
+cache-control
+content-disposition
+content-encoding
+content-language
+content-length
+content-location
+content-range
+content-type
+cookie
+date
+etag
+expect
+expires
+from
+host
+if-match
+if-modified-since
+if-none-match
+if-range
+if-unmodified-since
+last-modified
+link
+location
+max-forwards
+proxy-authenticate
+proxy-authorization
+range
+referer
+refresh
+retry-after
+server
+set-cookie
+strict-transport-security
+transfer-encoding
+user-agent
+vary
+via
+www-authenticate""".split(b"\n")
+    )
+)
+
+# The table that either side starts with (RFC 9113 section 6.5.2), and what an entry counts beside its text.
+DEFAULT_TABLE = 4096
+ENTRY_OVERHEAD = 32
+
+_FIRST_DYNAMIC = len(STATIC_TABLE) + 1
+_MAX_INTEGER = 2**32 - 1
+# A block is remembered if it is short, and with few others: ten thousand idle connections hold what they remember.
+_MAX_KNOWN = 32
+_MAX_KNOWN_BYTES = 256
+# Texts of the Huffman code, shared by all connections of a worker.
+_MAX_TEXTS = 1024
+_MAX_TEXT_BYTES = 64
+
+
+class HpackError(Exception):
+    """A block that cannot be decoded: the connection is lost (COMPRESSION_ERROR)."""
+
+
+class TooLarge(Exception):
+    """A field section over the limits. The decoder's state is sound: only this message is refused (431)."""
+
+
+class FieldLimits(NamedTuple):
+    """Of one field section: the sum of name + value + 32 octets, the number of fields, and the number of cookie fields,
+    which are counted alone because clients may cut a cookie into crumbs (RFC 9113 section 8.2.3).
+    """
+
+    size: int = 65536
+    fields: int = 100
+    crumbs: int = 200
+
+
+_DEFAULT_LIMITS = FieldLimits()
+_STATIC_SIZES = [ENTRY_OVERHEAD + len(name) + len(value) for name, value in STATIC_TABLE]
+# From the octet of an index (128 + index) to the index.
+_INDICES = bytes(128) + bytes(range(128))
+
+_texts: dict[bytes, bytes] = {}
+
+
+class Decoder:
+    """One direction of one connection. `max_table` is what we advertised as SETTINGS_HEADER_TABLE_SIZE; the table is of
+    4,096 octets until the peer says otherwise.
+    """
+
+    __slots__ = ("_capacity", "_entries", "_known", "_limits", "_max_table", "_sizes", "_used")
+
+    def __init__(self, max_table: int = DEFAULT_TABLE) -> None:
+        self._max_table = max_table
+        self._capacity = DEFAULT_TABLE
+        self._used = 0
+        # Both tables in one list, in the order of their indices; index 0 is excluded by the octets that name it.
+        self._entries: list[Field] = [(b"", b""), *STATIC_TABLE]
+        self._sizes: list[int] = [0, *_STATIC_SIZES]
+        self._known: dict[bytes, tuple[Field, ...]] = {}
+        self._limits = _DEFAULT_LIMITS
+
+    @property
+    def table_size(self) -> int:
+        """Octets of the dynamic table (RFC 7541 section 4.1)."""
+        return self._used
+
+    def decode(self, block: bytes, limits: FieldLimits = _DEFAULT_LIMITS) -> tuple[Field, ...]:
+        """The fields of a whole block, in order. HpackError, TooLarge."""
+        if limits is not self._limits:
+            self._known.clear()
+            self._limits = limits
+        found = self._known.get(block)
+        if found is not None:
+            return found
+        try:
+            found, inserted = self._decode(block, limits)
+        except IndexError:  # of the block or of the table
+            raise HpackError("cut block or unknown index") from None
+        except huffman.HuffmanError as error:
+            raise HpackError(str(error)) from None
+        if len(found) > limits.fields or len(found) > limits.crumbs:
+            _count(found, limits)
+        if not inserted and len(block) <= _MAX_KNOWN_BYTES:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[block] = found
+        return found
+
+    def _decode(self, block: bytes, limits: FieldLimits) -> tuple[tuple[Field, ...], bool]:
+        """(fields, whether the table may have changed)."""
+        end = len(block)
+        left = limits.size
+        entries, sizes = self._entries, self._sizes
+        changed = False
+        at = 0
+        if end and block[0] & 0xE0 == 0x20:
+            at = self._resize(block)
+            changed = True
+        elif end and min(block) > 0x80 and max(block) < 0xFF:  # indices alone, one octet each
+            indices = block.translate(_INDICES)
+            if sum(map(sizes.__getitem__, indices)) > left:
+                raise TooLarge
+            return tuple(map(entries.__getitem__, indices)), False
+        found: list[Field] = []
+        while at < end:
+            first = block[at]
+            if first > 0x80:
+                at += 1
+                index = first - 128
+                if first == 0xFF:
+                    index, at = _integer(block, at, 127)
+                left -= sizes[index]
+                if left >= 0:
+                    found.append(entries[index])
+                continue
+            if first >= 0x40:
+                changed = True
+            at, size, field = self._literal(block, at, first, left)
+            left -= size
+            if left >= 0 and field is not None:
+                found.append(field)
+        if left < 0:
+            raise TooLarge
+        return tuple(found), changed
+
+    def _literal(self, block: bytes, at: int, first: int, left: int) -> tuple[int, int, Field | None]:
+        """(where it ends, its size, the field) of a literal at `at`. Over the limit only what goes into the table is
+        built; its size is then of no interest.
+        """
+        if first == 0x80 or 0x20 <= first < 0x40:
+            raise HpackError("index zero" if first == 0x80 else "size update inside a block")
+        most = 0x3F if first >= 0x40 else 0x0F
+        index = first & most
+        at += 1
+        if index == most:
+            index, at = _integer(block, at, most)
+        if left < 0 and first < 0x40:
+            if index >= len(self._sizes):
+                raise HpackError("unknown index")
+            return _skip(block, at if index else _skip(block, at)), 0, None
+        if index:
+            name = self._entries[index][0]
+        else:
+            name, at = _string(block, at)
+        value, at = _string(block, at)
+        field = (name, value)
+        size = len(name) + len(value) + ENTRY_OVERHEAD
+        if first >= 0x40:
+            self._insert(field, size)
+        return at, size, field
+
+    def _insert(self, field: Field, size: int) -> None:
+        self._known.clear()
+        self._entries.insert(_FIRST_DYNAMIC, field)
+        self._sizes.insert(_FIRST_DYNAMIC, size)
+        self._used += size
+        if self._used > self._capacity:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Drop the oldest entries. One that is larger than the table goes too (section 4.4)."""
+        while self._used > self._capacity:
+            self._used -= self._sizes.pop()
+            self._entries.pop()
+
+    def _resize(self, block: bytes) -> int:
+        """Read the size updates that a block begins with (section 4.2); where they end."""
+        at = 0
+        while at < len(block) and block[at] & 0xE0 == 0x20:
+            size = block[at] & 0x1F
+            at += 1
+            if size == 0x1F:
+                size, at = _integer(block, at, 0x1F)
+            if size > self._max_table:
+                raise HpackError("table size over the limit")
+            self._capacity = size
+            self._known.clear()
+            self._evict()
+        return at
+
+
+def _count(fields: tuple[Field, ...], limits: FieldLimits) -> None:
+    crumbs = sum(name == b"cookie" for name, _ in fields)
+    if crumbs > limits.crumbs or len(fields) - crumbs > limits.fields:
+        raise TooLarge
+
+
+def _integer(block: bytes, at: int, number: int) -> tuple[int, int]:
+    """(number, where it ends) of an integer whose prefix is full (section 5.1)."""
+    for shift in (0, 7, 14, 21, 28):
+        octet = block[at]
+        at += 1
+        number += (octet & 127) << shift
+        if octet < 128:
+            if number > _MAX_INTEGER:
+                break
+            return number, at
+    raise HpackError("integer too large")
+
+
+def _string(block: bytes, at: int) -> tuple[bytes, int]:
+    """(text, where it ends) of a string (section 5.2)."""
+    first = block[at]
+    at += 1
+    length = first & 127
+    if length == 127:
+        length, at = _integer(block, at, 127)
+    end = at + length
+    text = block[at:end]
+    if len(text) != length:
+        raise HpackError("cut string")
+    if first < 128:
+        return text, end
+    known = _texts.get(text)
+    if known is not None:
+        return known, end
+    plain = huffman.decode(text)
+    if length <= _MAX_TEXT_BYTES:
+        if len(_texts) >= _MAX_TEXTS:
+            _texts.clear()
+        _texts[text] = plain
+    return plain, end
+
+
+def _skip(block: bytes, at: int) -> int:
+    """Where a string ends that nobody wants."""
+    length = block[at] & 127
+    at += 1
+    if length == 127:
+        length, at = _integer(block, at, 127)
+    at += length
+    if at > len(block):
+        raise HpackError("cut string")
+    return at
