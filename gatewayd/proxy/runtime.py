@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from gatewayd.proxy.downstream1 import Downstream1
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.stream import Stream
+    from gatewayd.routing.rule import Rule
 
 _READ_BUFFER = 131072
 _DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
 _CLOSE_AT_ONCE = 64
 _SETTLED = 0.02  # seconds after which an accepted connection is known
+_TURNS = 4  # sweeps in which every backend is looked at once
 _GRACE = 1.0  # a connection this young may have its first request on the way
 _DEFAULTS = Settings()
 _DEADLINE = attrgetter("deadline")
@@ -62,7 +64,8 @@ class Runtime:
         self._rules: dict[tuple[str, str, str], RuleCounters] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = True
-        self._swept = monotonic()
+        self._turn = 0
+        self._ticked = [monotonic()] * _TURNS
         self._limit = max(16, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _DESCRIPTOR_SHARE))
         self._request_prefix = secrets.token_hex(8).encode()
         self._requests = 0
@@ -77,13 +80,15 @@ class Runtime:
         """
         snapshot = apply(self.snapshot, change)
         self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
+        changed = {*change.routes, *change.dropped.get("routes", ())}
         tables = {
-            key: compile_port(plan, snapshot.routes, self._table(key)) for key, plan in snapshot.ports.items()
+            key: compile_port(plan, snapshot.routes, self._table(key), changed)
+            for key, plan in snapshot.ports.items()
         }
         self._contexts.update(snapshot.certificates)
-        self._update_backends(snapshot, change)
+        moved = self._update_backends(change)
         for table in tables.values():
-            self._bind(table)
+            self._bind(table, moved)
         self.snapshot = snapshot
         for key in [key for key in self._ports if key not in tables]:
             for acceptor in self._ports.pop(key)[1]:
@@ -102,28 +107,45 @@ class Runtime:
         known = self._ports.get(key)
         return None if known is None else known[0].table
 
-    def _update_backends(self, snapshot: Snapshot, change: Change) -> None:
+    def _update_backends(self, change: Change) -> bool:
+        """Whether there are backends that were not there before, or are no longer."""
+        moved = False
         for key, plan in change.backends.items():
-            backend = self.backends.setdefault(key, Backend(key))
+            backend = self.backends.get(key)
+            if backend is None:
+                moved = True
+                backend = self.backends[key] = Backend(key)
             if plan.dns is None:
                 backend.update(plan.endpoints)
         for key in change.dropped.get("backends", ()):
+            moved = True
             gone = self.backends.pop(key, None)
             if gone is not None:
                 gone.update(())
+        return moved
 
-    def _bind(self, table: PortTable) -> None:
-        """Give the rules their counters and backends, the listeners their settings."""
+    def _bind(self, table: PortTable, moved: bool) -> None:
+        """Give the rules their counters and backends, the listeners their settings. Bound rules are looked at again
+        only if backends have `moved`.
+        """
         for listener in table.listeners.values():
             listener.settings = self._settings.get(listener.plan.settings, _DEFAULTS)
             for matches in listener.routes.values():
-                for match in matches:
-                    rule = match.rule
-                    if rule.counters is None:
-                        rule.counters = self.rule_counters(listener.key, rule.route, rule.name)
-                    for share in rule.shares:
-                        if share.key:
-                            share.backend = self.backends.setdefault(share.key, Backend(share.key))
+                if matches and (moved or matches[0].rule.counters is None):
+                    for match in matches:
+                        self._bind_rule(listener.key, match.rule)
+
+    def _bind_rule(self, listener: str, rule: Rule) -> None:
+        if rule.counters is None:
+            rule.counters = self.rule_counters(listener, rule.route, rule.name)
+        for share in rule.shares:
+            if share.key:
+                share.backend = self.backends.get(share.key) or self._backend(share.key)
+
+    def _backend(self, key: str) -> Backend:
+        """A backend that the snapshot does not have: it has no endpoints."""
+        backend = self.backends[key] = Backend(key)
+        return backend
 
     def _use(self, key: str, table: PortTable, sockets: list[socket.socket]) -> None:
         if key not in self._ports:
@@ -212,17 +234,22 @@ class Runtime:
                     item.expire(now)
                 except Exception as error:
                     self.failed(error)
-        backends = list(self.backends.values())
-        for backend in backends:
-            backend.tick(now, now - self._swept)
-        self.connector.tick(now, backends)
+        self._tick_backends(now)
         self._resolver.tick(self.loop.time(), self.backends)
-        self._swept = now
         if not self.draining:
             self._resume_accepting()
             if not self._accepting:  # what was closed so far did not make room
                 self._close_idle()
         self._tell_time()
+
+    def _tick_backends(self, now: float) -> None:
+        """A share of the backends in each sweep, so that ten thousand of them stop nobody."""
+        self._turn = turn = (self._turn + 1) % _TURNS
+        backends = list(self.backends.values())[turn::_TURNS]
+        for backend in backends:
+            backend.tick(now, now - self._ticked[turn])
+        self.connector.tick(now, backends)
+        self._ticked[turn] = now
 
     def _tell_time(self) -> None:
         self.date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from gatewayd.wire.head import RequestHead
 
 # The steps of the precedence that follow hostname and path, in the order of `Match.key`.
-_STEPS = ("method", "number of headers", "number of query parameters", "age", "name", "order of rules", "order of matches")
+_STEPS = (
+    "method",
+    "number of headers",
+    "number of query parameters",
+    "age",
+    "name",
+    "order of rules",
+    "order of matches",
+)
 _KINDS = {"exact": "Exact", "regex": "RegularExpression", "prefix": "PathPrefix"}
 
 

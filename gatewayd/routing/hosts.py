@@ -32,6 +32,27 @@ class HostTable(Generic[T]):
                 dot = host.find(b".", dot + 1)
         return self.default
 
+    def get(self, pattern: bytes) -> T | None:
+        """The value of this very pattern, or None."""
+        if not pattern:
+            return self.default
+        return self.wildcard.get(pattern[1:]) if pattern[:2] == b"*." else self.exact.get(pattern)
+
+    def put(self, pattern: bytes, value: T) -> None:
+        """Replace or add the value of a pattern."""
+        if not pattern:
+            self.default = value
+        elif pattern[:2] == b"*.":
+            self.wildcard[pattern[1:]] = value
+        else:
+            self.exact[pattern] = value
+
+    def copy(self) -> HostTable[T]:
+        """A table of its own with the same values."""
+        other: HostTable[T] = HostTable({})
+        other.exact, other.wildcard, other.default = dict(self.exact), dict(self.wildcard), self.default
+        return other
+
     def each(self, host: bytes) -> Iterator[T]:
         """The values of all patterns that fit, most specific first."""
         if (found := self.exact.get(host)) is not None:

@@ -11,7 +11,17 @@ import re2
 from gatewayd.wire.fields import BlockEdit
 
 if TYPE_CHECKING:
-    from gatewayd.routing.snapshot import Condition, Edit, Filters, MatchPlan, PathEdit, Redirect, RoutePlan, RulePlan, SharePlan
+    from gatewayd.routing.snapshot import (
+        Condition,
+        Edit,
+        Filters,
+        MatchPlan,
+        PathEdit,
+        Redirect,
+        RoutePlan,
+        RulePlan,
+        SharePlan,
+    )
     from gatewayd.wire.head import RequestHead
 
 _GOLDEN = 0.6180339887498949
@@ -96,7 +106,20 @@ class Share:
 class Rule:
     """One rule of a route on one listener. `counters` is bound by whoever serves the snapshot."""
 
-    __slots__ = ("_cumulated", "_place", "_total", "counters", "label", "name", "plan", "refusal", "route", "shares", "single", "step")
+    __slots__ = (
+        "_cumulated",
+        "_place",
+        "_total",
+        "counters",
+        "label",
+        "name",
+        "plan",
+        "refusal",
+        "route",
+        "shares",
+        "single",
+        "step",
+    )
 
     def __init__(self, route: RoutePlan, plan: RulePlan) -> None:
         self.plan = plan

@@ -7,7 +7,7 @@ host, which are tried one by one).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -94,16 +94,32 @@ def _sorted(bucket: list[Match]) -> _Bucket:
 class ListenerTable:
     """The hostnames served by one listener."""
 
-    __slots__ = ("hosts", "key", "label", "plan", "routes", "settings")
+    __slots__ = ("_places", "hosts", "key", "label", "plan", "routes", "settings")
 
     settings: Any  # bound, with the rules' counters and backends, by whoever serves the snapshot
 
-    def __init__(self, plan: ListenerPlan, tables: Mapping[bytes, PathTable], routes: Mapping[str, _Bucket]) -> None:
+    def __init__(
+        self,
+        plan: ListenerPlan,
+        hosts: HostTable[PathTable],
+        routes: dict[str, _Bucket],
+        places: dict[str, list[bytes]] | None = None,
+    ) -> None:
         self.plan = plan
         self.key = plan.key
         self.label = f'"listener":"{plan.key}",'.encode()
-        self.hosts = HostTable(tables)
+        self.hosts = hosts
         self.routes = routes
+        self._places = places
+
+    def places(self) -> dict[str, list[bytes]]:
+        """The hostnames with which each route is attached; made when a change asks for it first."""
+        if self._places is None:
+            self._places = {}
+            for host, keys in self.plan.hosts.items():
+                for key in keys:
+                    self._places.setdefault(key, []).append(host)
+        return self._places
 
     def find(self, head: RequestHead) -> Match | None:
         """The match that takes the request: of the most specific hostname that has one
@@ -136,29 +152,61 @@ class PortTable:
         return self.listeners.find(host)
 
 
-def compile_port(plan: PortPlan, routes: Mapping[str, RoutePlan], before: PortTable | None = None) -> PortTable:
-    """The tables of a port. What did not change since `before` is taken over, so a change costs what it touches."""
+def compile_port(
+    plan: PortPlan,
+    routes: Mapping[str, RoutePlan],
+    before: PortTable | None = None,
+    changed: Set[str] | None = None,
+) -> PortTable:
+    """The tables of a port. What did not change since `before` is taken over, so a change costs what it touches.
+    `changed`, where it is known, holds the keys of all routes that differ from those that `before` was made of.
+    """
     known = {} if before is None else {table.key: table for table in before.listeners.values()}
-    return PortTable(
-        plan, {listener.hostname: _compile_listener(listener, routes, known.get(listener.key)) for listener in plan.listeners}
-    )
+    tables = {
+        listener.hostname: _compile_listener(listener, routes, known.get(listener.key), changed)
+        for listener in plan.listeners
+    }
+    if before is not None and before.plan is plan and all(table in known.values() for table in tables.values()):
+        return before
+    return PortTable(plan, tables)
 
 
 def _compile_listener(
-    plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None
+    plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None, changed: Set[str] | None
 ) -> ListenerTable:
-    compiled, changed = _compile_routes(plan, routes, before)
-    if before is not None and not changed and before.plan is plan:
+    if before is not None and before.plan is plan and changed is not None:
+        return _update_listener(before, routes, changed)
+    compiled, different = _compile_routes(plan, routes, before)
+    if before is not None and not different and before.plan is plan:
         return before
     tables = {}
     for host, keys in plan.hosts.items():
-        known = None if before is None else _table_of(before, host)
+        known = None if before is None else before.hosts.get(host)
         same = known is not None and before is not None and before.plan.hosts.get(host) == keys
-        if known is not None and same and changed.isdisjoint(keys):
+        if known is not None and same and different.isdisjoint(keys):
             tables[host] = known
         else:
-            tables[host] = PathTable(host, [match for key in keys for match in compiled.get(key, ())])
-    return ListenerTable(plan, tables, compiled)
+            tables[host] = _path_table(host, keys, compiled)
+    return ListenerTable(plan, HostTable(tables), compiled)
+
+
+def _update_listener(before: ListenerTable, routes: Mapping[str, RoutePlan], changed: Set[str]) -> ListenerTable:
+    """The same listener with other rules in some of its routes: only their hostnames are compiled again."""
+    places = before.places()
+    touched = [key for key in changed if key in places]
+    if not touched:
+        return before
+    compiled = dict(before.routes)
+    for key in touched:
+        compiled[key] = compile_route(routes[key]) if key in routes else ()
+    hosts = before.hosts.copy()
+    for host in {host for key in touched for host in places[key]}:
+        hosts.put(host, _path_table(host, before.plan.hosts[host], compiled))
+    return ListenerTable(before.plan, hosts, compiled, places)
+
+
+def _path_table(host: bytes, keys: tuple[str, ...], compiled: Mapping[str, _Bucket]) -> PathTable:
+    return PathTable(host, [match for key in keys for match in compiled.get(key, ())])
 
 
 def _compile_routes(
@@ -166,7 +214,7 @@ def _compile_routes(
 ) -> tuple[dict[str, _Bucket], set[str]]:
     """(matches by route key, the keys whose matches are not those of `before`)."""
     compiled: dict[str, _Bucket] = {}
-    changed = set()
+    different = set()
     known = {} if before is None else before.routes
     for keys in plan.hosts.values():
         for key in keys:
@@ -174,19 +222,12 @@ def _compile_routes(
             if key in compiled:
                 continue
             if route is None:
-                changed.add(key)
+                different.add(key)
                 continue
             old = known.get(key)
             if old and old[0].route is route:
                 compiled[key] = old
             else:
                 compiled[key] = compile_route(route)
-                changed.add(key)
-    return compiled, changed
-
-
-def _table_of(table: ListenerTable, host: bytes) -> PathTable | None:
-    hosts = table.hosts
-    if not host:
-        return hosts.default
-    return hosts.wildcard.get(host[1:]) if host[:2] == b"*." else hosts.exact.get(host)
+                different.add(key)
+    return compiled, different
