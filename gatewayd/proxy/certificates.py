@@ -19,7 +19,7 @@ _ALPN = ["http/1.1"]
 
 
 def build_context(plan: CertificatePlan) -> ssl.SSLContext:
-    """A server's context for this certificate. ssl.SSLError when chain and key do not fit. Nothing is written to a disk."""
+    """A server's context for this certificate. ssl.SSLError when chain and key do not fit. No disk is written to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE

@@ -254,7 +254,7 @@ class Downstream1(asyncio.BaseProtocol):
         return pieces
 
     def trailers(self) -> bytes:
-        """The request's trailer lines that go to the backend: those that the client announced (RFC 9110 section 6.6.2)."""
+        """The request's trailer lines for the backend: those that the client announced (RFC 9110 section 6.6.2)."""
         decoder, exchange = self.decoder, self.exchange
         if decoder is None or not decoder.trailers or exchange is None or b"trailer" not in exchange.head.specials:
             return b""
@@ -290,7 +290,7 @@ class Downstream1(asyncio.BaseProtocol):
             self._go_on()
 
     def pause(self) -> None:
-        """The backend cannot take more of the body: stop reading. The client is not to blame for the time that passes."""
+        """The backend cannot take more of the body: stop reading. The time that passes is not the client's."""
         self.deadline = NEVER
         self.held = True
         self.transport.pause_reading()
@@ -342,7 +342,8 @@ class Downstream1(asyncio.BaseProtocol):
         self.reply_chunked = False
         self.reply_silent = request.method == b"HEAD" or head.status in _NO_BODY
         if self.reply_silent:
-            declared = b"" if head.declared is None or head.status == 204 else b"\r\ncontent-length: %d" % int(head.declared)
+            silent = head.declared is None or head.status == 204
+            declared = b"" if silent else b"\r\ncontent-length: %d" % int(head.declared)
             return declared + close + b"\r\n\r\n", b""
         if request.minor == 0:
             if self.keep:

@@ -1,7 +1,7 @@
 """The Exchange: one request and its response, from the head to the access line.
 
-It joins a downstream stream (which has `reply_head`, `reply_body`, `reply_local`, `interim`, `abort`, `finished`) and an
-upstream stream (`send_head`, `send_body`, `abort`, `release`); it knows nothing of how either is carried. Life of a
+It joins a downstream stream (which has `reply_head`, `reply_body`, `reply_local`, `interim`, `abort`, `finished`) and
+an upstream stream (`send_head`, `send_body`, `abort`, `release`); it knows nothing of how either is carried. Life of a
 request, everything synchronous unless a connection must be made first:
 
     begin -> listener -> match -> filters -> share -> endpoint -> connection -> send
@@ -46,8 +46,8 @@ class Exchange:
         "bytes_out",
         "client",
         "down",
-        "endpoint",
         "ended",
+        "endpoint",
         "head",
         "interims",
         "listener",

@@ -18,7 +18,7 @@ _NO_RULE = b'"route":"","rule":""'
 
 
 def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
-    """The line of a finished exchange. Times in seconds; `upstream_time` is from the request sent to the head received."""
+    """The line of a finished exchange. Times in seconds; `upstream_time`: from request sent to head received."""
     head = exchange.head
     query = head.query
     path = head.path

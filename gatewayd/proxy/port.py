@@ -25,8 +25,9 @@ _LITERAL = frozenset({"body_grace", "body_min_rate", "access_log", "trusted_prox
 
 
 def lift_zeros(settings: Settings) -> Settings:
-    """The settings with every limit of 0, which means none, so high that it never applies: no user of a limit must ask."""
-    zeros = {name: _ENDLESS for name in settings.__struct_fields__ if name not in _LITERAL and not getattr(settings, name)}
+    """The settings with every limit of 0 (none) so high that it never applies: no user of a limit must ask."""
+    names = [name for name in settings.__struct_fields__ if name not in _LITERAL]
+    zeros = {name: _ENDLESS for name in names if not getattr(settings, name)}
     return msgspec.structs.replace(settings, **zeros) if zeros else settings
 
 

@@ -1,4 +1,4 @@
-"""Answers that the gateway gives itself, as bytes. The body is one line of text; a reason never contains client bytes."""
+"""Answers that the gateway gives itself, as bytes. The body is one line of text; no reason contains client bytes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Raw TCP (TCPRoute): two sockets and nothing between them.
 
-Messages are moved by `recv` and `send`, which costs least while they are small. Once a direction carries bulk, its bytes
-go through a pipe by `splice` and never come to user space. Each direction ends on its own (half-close); the stream ends
-with both.
+Messages are moved by `recv` and `send`, which costs least while they are small. Once a direction carries bulk, its
+bytes go through a pipe by `splice` and never come to user space. Each direction ends on its own (half-close); the
+stream ends with both.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Stream:
 
     __slots__ = (
         "_ends",
-        "began",
         "backend",
+        "began",
         "bytes_in",
         "bytes_out",
         "client",

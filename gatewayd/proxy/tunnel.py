@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Tunnel:
-    """Two ends, and the exchange that opened them: it is finished, and its access line written, when both are closed."""
+    """Two ends, and the exchange that opened them: it is finished, and its line written, when both are closed."""
 
     __slots__ = ("_exchange", "_open", "client", "deadline", "idle_timeout", "runtime", "server")
 

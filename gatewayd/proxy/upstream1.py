@@ -119,10 +119,7 @@ class Upstream1(asyncio.Protocol):
         self.request_ended = ended
         head = exchange.head
         self.deadline = exchange.sent + self.port.settings.first_byte_timeout if ended else NEVER
-        if head.specials:
-            end = self._frame(head, body, ended, trailers)
-        else:
-            end = _END
+        end = self._frame(head, body, ended, trailers) if head.specials else _END
         self.write(
             b"%b %b%b HTTP/1.1\r\nhost: %b%b%b"
             % (head.method, exchange.path, head.query, exchange.authority, exchange.block, end)

@@ -54,7 +54,7 @@ class Backend:
         self._choose_live()
 
     def pick(self, tried: Endpoint | None = None) -> Endpoint | None:
-        """The less busy of two endpoints drawn by chance (power of two choices), not `tried`; None when there is none."""
+        """The less busy of two endpoints drawn by chance (power of two choices), not `tried`; None without any."""
         among = self.live or self.endpoints
         if tried is not None:
             among = tuple(endpoint for endpoint in among if endpoint is not tried) or tuple(

@@ -1,8 +1,8 @@
-"""The grammar of HTTP/1.1 heads as regular expressions: one expression must match a whole head before it is split.
+r"""The grammar of HTTP/1.1 heads as regular expressions: one expression must match a whole head before it is split.
 
-Only explicit byte ranges, and possessive quantifiers on them, so there is nothing to back-track into and time is linear.
+Only explicit byte ranges, and possessive quantifiers on them, so there is nothing to back-track into: time is linear.
 Groups repeat greedily: before CPython 3.11.5 a possessive group loses its captures. `re` traps avoided on purpose: no
-`.`, no `\\s`, no `$`, no `int()` or `strip()` before the bytes were checked.
+`.`, no `\s`, no `$`, no `int()` or `strip()` before the bytes were checked.
 """
 
 from __future__ import annotations

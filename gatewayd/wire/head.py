@@ -166,7 +166,8 @@ def _build(
     pieces = _split_request(block)
     if len(pieces) == 4 and len(pieces[1]) == 4:  # Host alone: no other special field has four letters
         head.block = pieces[0] + pieces[3]
-        head.specials = specials = {}
+        specials: dict[bytes, bytes] = {}
+        head.specials = specials
         host: bytes | None = pieces[2]
     else:
         head.block, specials = _sort_out(pieces, 400)
@@ -200,7 +201,7 @@ _FRAMING = frozenset(b"content-length transfer-encoding expect upgrade te traile
 
 def _sort_out(pieces: list[bytes], status: int) -> tuple[bytes, dict[bytes, bytes]]:
     """(the lines to forward, the special fields by lower-case name) of a split block. Repeated fields are joined or
-    refused with `status`. Look-alikes with an underscore are kept under names that nobody asks for: so they are dropped.
+    refused with `status`. Look-alikes with an underscore are kept under names that nobody asks for: they are dropped.
     """
     count = len(pieces)
     if count == 4:  # one and two special fields are most messages, and worth no loop
@@ -279,8 +280,8 @@ def _diagnose(data: bytes, limits: HeadLimits) -> Refused:
 
 
 def _fault(data: bytes, least: int, limits: HeadLimits, scanned: int) -> Refused | None:
-    """What is wrong with a head of `least` or more bytes, however it goes on: the fault that comes first in the order of
-    the bytes, so that no split of them changes it. What is wrong with its fields is seen at its end only.
+    """What is wrong with a head of `least` or more bytes, however it goes on: the fault that comes first in the order
+    of the bytes, so that no split of them changes it. What is wrong with its fields is seen at its end only.
     """
     stop = min(least, limits.head)
     line = data.find(b"\r\n", 0, min(stop, limits.line + 2))
