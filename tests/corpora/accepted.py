@@ -38,13 +38,36 @@ LINES = (
     ),
     Request("line: HTTP/1.0 in absolute-form", "RFC 9112 3.2.2", text("GET http://a/ HTTP/1.0"), keep_alive=False),
     Request("line: asterisk", "RFC 9112 3.2.4", request(line="OPTIONS * HTTP/1.1"), b"OPTIONS", b"*"),
-    Request("line: as long as can be", "limits", request(line=f"GET /{'a' * 16369} HTTP/1.1"), path=b"/" + b"a" * 16369),
-    Request("line: absolute-form wins", "RFC 9112 3.2.2", request(line="GET http://b/c?d HTTP/1.1"), b"GET", b"/c", b"?d", b"b"),
+    Request(
+        "line: as long as can be", "limits", request(line=f"GET /{'a' * 16369} HTTP/1.1"), path=b"/" + b"a" * 16369
+    ),
+    Request(
+        "line: absolute-form wins",
+        "RFC 9112 3.2.2",
+        request(line="GET http://b/c?d HTTP/1.1"),
+        b"GET",
+        b"/c",
+        b"?d",
+        b"b",
+    ),
     Request("line: absolute-form without path", "RFC 9112 3.2.2", request(line="GET http://b HTTP/1.1"), host=b"b"),
-    Request("line: absolute-form with query", "RFC 9112 3.2.2", request(line="GET http://b?c HTTP/1.1"), query=b"?c", host=b"b"),
+    Request(
+        "line: absolute-form with query",
+        "RFC 9112 3.2.2",
+        request(line="GET http://b?c HTTP/1.1"),
+        query=b"?c",
+        host=b"b",
+    ),
     Request("line: absolute-form in capitals", "RFC 3986 3.1", request(line="GET HTTPS://B:443/ HTTP/1.1"), host=b"b"),
-    Request("line: absolute-form with IPv6", "RFC 3986 3.2.2", request(line="GET http://[::1]:80/ HTTP/1.1"), host=b"[::1]"),
-    Request("line: a query of anything", "passes byte for byte", request(line='GET /?a=%00&<"\\%?/../ HTTP/1.1'), query=b'?a=%00&<"\\%?/../'),
+    Request(
+        "line: absolute-form with IPv6", "RFC 3986 3.2.2", request(line="GET http://[::1]:80/ HTTP/1.1"), host=b"[::1]"
+    ),
+    Request(
+        "line: a query of anything",
+        "passes byte for byte",
+        request(line='GET /?a=%00&<"\\%?/../ HTTP/1.1'),
+        query=b'?a=%00&<"\\%?/../',
+    ),
     Request("line: another follows", "pipelining", request() + _NEXT, rest=_NEXT),
 )
 
@@ -103,7 +126,9 @@ FIELDS = (
     _dropped("hop by hop", "Keep-Alive: x", "Proxy-Connection: x", "TE: gzip", "Trailer: x"),
     _dropped("h2c upgrade", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x"),
     _dropped("look-alikes", "Content_Length: 5", "Transfer_Encoding: chunked", "X_Forwarded-For: x", "X-Request_Id: x"),
-    _dropped("what a client says of itself", "X-Forwarded-For: x", "X-Real-IP: x", "Forwarded: x", "X-Forwarded-Host: x"),
+    _dropped(
+        "what a client says of itself", "X-Forwarded-For: x", "X-Real-IP: x", "Forwarded: x", "X-Forwarded-Host: x"
+    ),
     _dropped("credentials of the hop", "Proxy-Authorization: x"),
     _dropped("what Connection names", "Connection: x-foo, X-BAR", "X-Foo: 1", "x-bar: 2"),
     Request(
@@ -114,16 +139,35 @@ FIELDS = (
     ),
     Request("option: close", "RFC 9112 9.6", request("Connection: close"), keep_alive=False),
     Request("option: close in a list", "RFC 9112 9.6", request("Connection: foo ,, CLOSE ,"), keep_alive=False),
-    Request("option: close in a second line", "RFC 9110 5.3", request("Connection: foo", "Connection: close"), keep_alive=False),
+    Request(
+        "option: close in a second line",
+        "RFC 9110 5.3",
+        request("Connection: foo", "Connection: close"),
+        keep_alive=False,
+    ),
     Request("option: close wins", "RFC 9112 9.3", request("Connection: keep-alive, close"), keep_alive=False),
     Request("option: empty", "RFC 9110 7.6.1", request("Connection:")),
 )
 
 BODIES = (
     Request("length: zero", "RFC 9112 6.2", request("Content-Length: 0", line=_POST, body="x"), b"POST", rest=b"x"),
-    Request("length: five", "RFC 9112 6.2", request("Content-Length: 5", line=_POST, body="hello"), b"POST", body=b"hello"),
-    Request("length: zeros first", "RFC 9112 6.2", request("Content-Length: 005", line=_POST, body="hello"), b"POST", body=b"hello"),
-    Request("length: white space around", "RFC 9110 5.5", request("Content-Length: \t5 ", line=_POST, body="hello"), b"POST", body=b"hello"),
+    Request(
+        "length: five", "RFC 9112 6.2", request("Content-Length: 5", line=_POST, body="hello"), b"POST", body=b"hello"
+    ),
+    Request(
+        "length: zeros first",
+        "RFC 9112 6.2",
+        request("Content-Length: 005", line=_POST, body="hello"),
+        b"POST",
+        body=b"hello",
+    ),
+    Request(
+        "length: white space around",
+        "RFC 9110 5.5",
+        request("Content-Length: \t5 ", line=_POST, body="hello"),
+        b"POST",
+        body=b"hello",
+    ),
     Request(
         "length: another follows",
         "pipelining",
@@ -133,7 +177,14 @@ BODIES = (
         rest=_NEXT,
     ),
     Request("length: a GET has one", "RFC 9110 9.3.1", request("Content-Length: 2", body="hi"), body=b"hi"),
-    Request("length: HTTP/1.0", "RFC 9112 6.2", request("Content-Length: 2", line="POST / HTTP/1.0", body="hi"), b"POST", body=b"hi", keep_alive=False),
+    Request(
+        "length: HTTP/1.0",
+        "RFC 9112 6.2",
+        request("Content-Length: 2", line="POST / HTTP/1.0", body="hi"),
+        b"POST",
+        body=b"hi",
+        keep_alive=False,
+    ),
     _chunks("one", "5\r\nhello\r\n0\r\n\r\n"),
     _chunks("two", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
     _chunks("none", "0\r\n\r\n", b""),
@@ -145,7 +196,12 @@ BODIES = (
     _chunks("line ends inside", "6\r\n\r\n\r\n\r\n\r\n0\r\n\r\n", b"\r\n\r\n\r\n"),
     _chunks("trailers", "5\r\nhello\r\n0\r\nFoo: x\r\nBar:y \r\n\r\n", trailers=((b"foo", b"x"), (b"bar", b"y"))),
     _chunks("another follows", "5\r\nhello\r\n0\r\n\r\n" + _NEXT.decode(), rest=_NEXT),
-    _chunks("another follows trailers", "5\r\nhello\r\n0\r\nA: b\r\n\r\n" + _NEXT.decode(), trailers=((b"a", b"b"),), rest=_NEXT),
+    _chunks(
+        "another follows trailers",
+        "5\r\nhello\r\n0\r\nA: b\r\n\r\n" + _NEXT.decode(),
+        trailers=((b"a", b"b"),),
+        rest=_NEXT,
+    ),
     Request(
         "chunks: coding in capitals",
         "RFC 9112 7",

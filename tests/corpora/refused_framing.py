@@ -216,7 +216,11 @@ OPTIONS = (
     Refusal("option: expect something", "RFC 9110 10.1.1", 417, "bad_expect", request("Expect: 200-ok")),
     Refusal("option: expect and more", "RFC 9110 10.1.1", 417, "bad_expect", request("Expect: 100-continue, x")),
     Refusal(
-        "option: expect twice", "one meaning", 400, "repeated_expect", request("Expect: 100-continue", "Expect: 100-continue")
+        "option: expect twice",
+        "one meaning",
+        400,
+        "repeated_expect",
+        request("Expect: 100-continue", "Expect: 100-continue"),
     ),
     Refusal(
         "option: upgrade with a body",

@@ -89,7 +89,9 @@ LINES = (
     _line("a control in the query", "RFC 3986 2", "GET /?\x01 HTTP/1.1", reason="bad_head"),
     _line("too long", "RFC 9112 3", f"GET /{'a' * 16400} HTTP/1.1", 414, "line_too_long"),
     _line("one byte too long", "RFC 9112 3", f"GET /{'a' * (16385 - 14)} HTTP/1.1", 414, "line_too_long"),
-    _line("too long in absolute-form", "RFC 9112 3", f"GET http://a/{'a' * (16385 - 22)} HTTP/1.1", 414, "line_too_long"),
+    _line(
+        "too long in absolute-form", "RFC 9112 3", f"GET http://a/{'a' * (16385 - 22)} HTTP/1.1", 414, "line_too_long"
+    ),
     _line("too long, and wrong in the end", "order of bytes", f"GET /{'a' * 16400} HTTP/3.1", 414, "line_too_long"),
     _line("too long, but wrong before", "order of bytes", f"GET /\0{'a' * 16400} HTTP/1.1", 400, "bad_head"),
 )
@@ -188,12 +190,16 @@ FIELDS = (
     Refusal("field: too many", "limits", 431, "too_many_fields", request(*["A: b"] * 100)),
     Refusal("field: too large", "limits", 431, "head_too_large", request(*[f"A: {'b' * 1000}"] * 66)),
     Refusal("field: endless", "limits", 431, "head_too_large", request(f"A: {'b' * 70000}")[:66000]),
-    Refusal("field: too large, but wrong before", "order of bytes", 400, "bad_head", request("A: \0", f"B: {'b' * 66000}")),
+    Refusal(
+        "field: too large, but wrong before", "order of bytes", 400, "bad_head", request("A: \0", f"B: {'b' * 66000}")
+    ),
 )
 
 HOSTS = (
     Refusal("host: missing", "RFC 9112 3.2", 400, "no_host", request(host="")),
-    Refusal("host: missing, HTTP/1.0", "no authority to route by", 400, "no_host", request(host="", line="GET / HTTP/1.0")),
+    Refusal(
+        "host: missing, HTTP/1.0", "no authority to route by", 400, "no_host", request(host="", line="GET / HTTP/1.0")
+    ),
     Refusal("host: missing, absolute-form", "RFC 9112 3.2", 400, "no_host", text("GET http://a/ HTTP/1.1")),
     Refusal("host: only a look-alike", "RFC 9112 3.2", 400, "no_host", request(host="Host_: a")),
     Refusal("host: twice the same", "RFC 9112 3.2", 400, "repeated_host", request("Host: a")),

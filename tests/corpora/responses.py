@@ -1,4 +1,4 @@
-"""Responses of backends: those that pass, and those that are answered with 502 because they could be read in two ways."""
+"""Responses of backends: those that pass, and those that become a 502 because they could be read in two ways."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ REFUSED_RESPONSES = (
     _bad("field: too many", *["A: b"] * 101, reason="head_too_large"),
     _bad("field: too large", *[f"A: {'b' * 1000}"] * 70, reason="head_too_large"),
     Refusal("field: without end", "limits", 502, "head_too_large", response(f"A: {'b' * 70000}")[:66000]),
-    Refusal("field: too large, but wrong before", "order of bytes", 502, "head", response("A: \0", f"B: {'b' * 70000}")),
+    Refusal(
+        "field: too large, but wrong before", "order of bytes", 502, "head", response("A: \0", f"B: {'b' * 70000}")
+    ),
     _bad("length: twice the same", "Content-Length: 5", "Content-Length: 5", reason="repeated_content_length"),
     _bad("length: two of them", "Content-Length: 5", "Content-Length: 6", reason="repeated_content_length"),
     _bad("length: list", "Content-Length: 5, 5", reason="bad_content_length", status=400),
@@ -54,14 +56,21 @@ REFUSED_RESPONSES = (
     _bad("length: too large", f"Content-Length: {2**64}", reason="bad_content_length", status=400),
     _bad("both: CL.TE", "Content-Length: 5", "Transfer-Encoding: chunked", reason="length_and_coding"),
     _bad("both: TE.CL", "Transfer-Encoding: chunked", "Content-Length: 5", reason="length_and_coding"),
-    _bad("coding: twice", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked", reason="repeated_transfer_encoding"),
+    _bad(
+        "coding: twice", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked", reason="repeated_transfer_encoding"
+    ),
     _bad("coding: list", "Transfer-Encoding: gzip, chunked", reason="bad_coding"),
     _bad("coding: unknown", "Transfer-Encoding: cow", reason="bad_coding"),
     _bad("coding: vertical tab", "Transfer-Encoding: \x0bchunked"),
     _bad("coding: no-break space", "Transfer-Encoding: chunked\xa0", reason="bad_coding"),
     _bad("coding: HTTP/1.0", "Transfer-Encoding: chunked", line="HTTP/1.0 200 OK", reason="bad_coding"),
     _bad("no body: 204 with a length", "Content-Length: 5", line="HTTP/1.1 204 No Content", reason="body_not_allowed"),
-    _bad("no body: 204 with chunks", "Transfer-Encoding: chunked", line="HTTP/1.1 204 No Content", reason="body_not_allowed"),
+    _bad(
+        "no body: 204 with chunks",
+        "Transfer-Encoding: chunked",
+        line="HTTP/1.1 204 No Content",
+        reason="body_not_allowed",
+    ),
     _bad("no body: 100 with a length", "Content-Length: 5", line="HTTP/1.1 100 Continue", reason="body_not_allowed"),
     _bad("no body: 101 with chunks", "Transfer-Encoding: chunked", line="HTTP/1.1 101 X", reason="body_not_allowed"),
     _bad("option: not a list", "Connection: a b", reason="bad_connection_option", status=400),
@@ -72,7 +81,13 @@ ACCEPTED_RESPONSES = (
     Response("line: no space for a reason", "many servers", response("Content-Length: 0", line="HTTP/1.1 200")),
     Response("line: reason of anything", "RFC 9112 4", response("Content-Length: 0", line="HTTP/1.1 200 \xe4\t!")),
     Response("line: unknown status", "RFC 9110 15", response("Content-Length: 0", line="HTTP/1.1 999 X"), status=999),
-    Response("line: HTTP/1.0", "RFC 9112 C", response("Content-Length: 3", line="HTTP/1.0 200 OK"), length=3, keep_alive=False),
+    Response(
+        "line: HTTP/1.0",
+        "RFC 9112 C",
+        response("Content-Length: 3", line="HTTP/1.0 200 OK"),
+        length=3,
+        keep_alive=False,
+    ),
     Response(
         "line: HTTP/1.0 kept alive",
         "RFC 9112 C.2.2",
@@ -88,9 +103,16 @@ ACCEPTED_RESPONSES = (
     Response("length: 204", "RFC 9112 6.3", response(line="HTTP/1.1 204 X"), status=204),
     Response("length: 204 with zero", "tolerated", response("Content-Length: 0", line="HTTP/1.1 204 X"), status=204),
     Response("length: 100", "RFC 9112 6.3", response(line="HTTP/1.1 100 Continue"), status=100),
-    Response("length: 103", "RFC 8297", response("Link: x", line="HTTP/1.1 103 X"), status=103, fields=((b"link", b"x"),)),
+    Response(
+        "length: 103", "RFC 8297", response("Link: x", line="HTTP/1.1 103 X"), status=103, fields=((b"link", b"x"),)
+    ),
     Response("option: close", "RFC 9112 9.6", response("Content-Length: 0", "Connection: close"), keep_alive=False),
-    Response("option: close in a list", "RFC 9112 9.6", response("Content-Length: 0", "Connection: a, Close"), keep_alive=False),
+    Response(
+        "option: close in a list",
+        "RFC 9112 9.6",
+        response("Content-Length: 0", "Connection: a, Close"),
+        keep_alive=False,
+    ),
     Response(
         "fields: as they came",
         "RFC 9110 5.3",

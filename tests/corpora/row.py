@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """A message that is refused. `data` is all that arrives, `source` the rule that it breaks or the attack that it is."""
+    """A message that is refused. `data` is all that arrives, `source` the rule that it breaks or the attack it is."""
 
     name: str
     source: str

@@ -38,7 +38,11 @@ def route(name: str, *rules: MatchPlan | Iterable[MatchPlan], created: str = "",
     plans = []
     for index, rule in enumerate(rules):
         matches = (rule,) if isinstance(rule, MatchPlan) else tuple(rule)
-        plans.append(RulePlan(index=index, source=f"{name}.yaml:{index}", matches=matches, shares=(SharePlan(f"{name}/{index}"),)))
+        plans.append(
+            RulePlan(
+                index=index, source=f"{name}.yaml:{index}", matches=matches, shares=(SharePlan(f"{name}/{index}"),)
+            )
+        )
     key = f"HTTPRoute/{namespace}/{name}"
     return RoutePlan(key=key, kind="HTTPRoute", namespace=namespace, name=name, created=created, rules=tuple(plans))
 
@@ -46,7 +50,9 @@ def route(name: str, *rules: MatchPlan | Iterable[MatchPlan], created: str = "",
 def listener(name: str, hosts: Mapping[str, Iterable[RoutePlan]], hostname: str = "") -> ListenerPlan:
     """A listener with the routes attached by effective hostname."""
     attached = {host.encode(): tuple(route.key for route in routes) for host, routes in hosts.items()}
-    return ListenerPlan(key=f"ns/gw/{name}", gateway="ns/gw", name=name, protocol="HTTP", hostname=hostname.encode(), hosts=attached)
+    return ListenerPlan(
+        key=f"ns/gw/{name}", gateway="ns/gw", name=name, protocol="HTTP", hostname=hostname.encode(), hosts=attached
+    )
 
 
 def port(*listeners: ListenerPlan) -> PortPlan:

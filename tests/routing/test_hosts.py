@@ -127,7 +127,9 @@ def test_within_a_listener_a_less_specific_host_may_still_take_it(request_line: 
 
 
 def test_an_owner_without_routes_takes_nothing():
-    ports = compile_port(port(listener("one", {}, "a"), listener("two", {"": [LISTENED[0]]})), {LISTENED[0].key: LISTENED[0]})
+    ports = compile_port(
+        port(listener("one", {}, "a"), listener("two", {"": [LISTENED[0]]})), {LISTENED[0].key: LISTENED[0]}
+    )
     assert ports.listener(b"a") is not None
     assert winner(ports, head("http://a/")) is None
     assert winner(ports, head("http://b/")) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gatewayd.routing.snapshot import RoutePlan
 from gatewayd.routing.table import PortTable
 from tests.routing.plans import answer, head, match, route, table, winner
 
@@ -218,13 +219,21 @@ def test_the_asterisk_is_below_no_path():
 
 
 TIES = [  # routes in the order of the files, name of the one that wins
-    ("the oldest", [route("b", match(), created="2024-01-02T00:00:00Z"), route("c", match(), created="2024-01-01T00:00:00Z")], "c"),
+    (
+        "the oldest",
+        [route("b", match(), created="2024-01-02T00:00:00Z"), route("c", match(), created="2024-01-01T00:00:00Z")],
+        "c",
+    ),
     ("a dated one before an undated", [route("a", match()), route("b", match(), created="2024-01-01T00:00:00Z")], "b"),
     ("the first by name", [route("b", match()), route("a", match())], "a"),
     ("namespace before name", [route("a", match(), namespace="y"), route("b", match(), namespace="x")], "b"),
     ("the same age, the first by name", [route(name, match(), created="2024-01-01T00:00:00Z") for name in "ba"], "a"),
     ("a method before a header", [route("a", match(headers="x=1")), route("b", match(method="GET"))], "b"),
-    ("two headers before one", [route("a", match(headers="x=1", query="q=1")), route("b", match(headers="x=1 y=2"))], "b"),
+    (
+        "two headers before one",
+        [route("a", match(headers="x=1", query="q=1")), route("b", match(headers="x=1 y=2"))],
+        "b",
+    ),
     ("a header before queries", [route("a", match(query="q=1 r=2")), route("b", match(headers="x=1"))], "b"),
     ("two queries before one", [route("a", match(query="q=1")), route("b", match(query="q=1 r=2"))], "b"),
     ("a repeated header counts once", [route("a", match(headers="x=1")), route("b", match(headers="x=1 x=1"))], "a"),
@@ -238,7 +247,7 @@ TIES = [  # routes in the order of the files, name of the one that wins
 
 
 @pytest.mark.parametrize(("routes", "expected"), [row[1:] for row in TIES], ids=[row[0] for row in TIES])
-def test_who_goes_first(routes: list, expected: str):
+def test_who_goes_first(routes: list[RoutePlan], expected: str):
     for order in (routes, routes[::-1]):
         found = winner(table(*order), head("/p?q=1&r=2", "x: 1", "y: 2"))
         assert found is not None

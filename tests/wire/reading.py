@@ -15,7 +15,7 @@ LIMITS = HeadLimits()
 
 
 class Outcome(NamedTuple):
-    """What became of one message. `verdict` is (0, "") when it is complete, (0, "incomplete"), or why it was refused."""
+    """What became of one message. `verdict` is (0, "") when it is complete, else (0, "incomplete") or the refusal."""
 
     verdict: tuple[int, str]
     line: tuple[object, ...] = ()  # what the start line and the host say

@@ -15,6 +15,7 @@ from gatewayd.wire.path import normalise
 from gatewayd.wire.refused import Refused
 from tests.corpora.accepted import ACCEPTED_REQUESTS
 from tests.corpora.responses import ACCEPTED_RESPONSES
+from tests.corpora.row import Request, Response
 from tests.wire.grammar_examples import chunked_bodies, mutated, request_heads, response_heads
 from tests.wire.reading import LIMITS
 
@@ -70,8 +71,10 @@ def _agree_on_request(head: RequestHead, data: bytes) -> None:
         assert special or name in named or name in forwarded
 
 
-@pytest.mark.parametrize("row", [row for row in ACCEPTED_REQUESTS if b"HTTP/1.0" not in row.data], ids=lambda row: row.name)
-def test_the_corpus_means_the_same_to_h11(row):
+@pytest.mark.parametrize(
+    "row", [row for row in ACCEPTED_REQUESTS if b"HTTP/1.0" not in row.data], ids=lambda row: row.name
+)
+def test_the_corpus_means_the_same_to_h11(row: Request):
     head = parse_request(row.data, LIMITS)
     assert head is not None
     _agree_on_request(head, row.data)
@@ -112,7 +115,7 @@ def _agree_on_response(head: ResponseHead, data: bytes, method: bytes) -> None:
 
 
 @pytest.mark.parametrize("row", ACCEPTED_RESPONSES, ids=lambda row: row.name)
-def test_the_corpus_of_responses_means_the_same_to_h11(row):
+def test_the_corpus_of_responses_means_the_same_to_h11(row: Response):
     head = parse_response(row.data, LIMITS, row.method)
     assert head is not None
     _agree_on_response(head, row.data, row.method)

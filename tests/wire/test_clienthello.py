@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from gatewayd.wire.clienthello import MAX_HELLO, ClientHello, parse_client_hello
 
-NAMES = [None, "a.example", "A.Example", "very.long." + "label." * 30 + "example", "xn--bcher-kva.example", "a_b.example"]
+NAMES = [
+    None,
+    "a.example",
+    "A.Example",
+    "very.long." + "label." * 30 + "example",
+    "xn--bcher-kva.example",
+    "a_b.example",
+]
 PROTOCOLS: list[tuple[str, ...]] = [(), ("http/1.1",), ("h2", "http/1.1"), ("h2", "http/1.1", "x" * 200)]
 
 
@@ -70,7 +77,12 @@ def _outcome(data: bytes) -> str:
     return "incomplete" if found is None else "accepted"
 
 
-@given(st.binary(max_size=80), st.sampled_from([b"", b"\x16", b"\x16\x03\x01", b"\x16\x03\x01\x00\x40", b"\x16\x03\x01\x00\x20\x01\x00\x00\x1c\x03\x03"]))
+@given(
+    st.binary(max_size=80),
+    st.sampled_from(
+        [b"", b"\x16", b"\x16\x03\x01", b"\x16\x03\x01\x00\x40", b"\x16\x03\x01\x00\x20\x01\x00\x00\x1c\x03\x03"]
+    ),
+)
 @settings(max_examples=800)
 def test_random_bytes_raise_nothing_but_value_error(rest: bytes, start: bytes):
     data = start + rest

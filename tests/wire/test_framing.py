@@ -99,7 +99,9 @@ RESPONSES = [  # Content-Length, Transfer-Encoding, minor version, status, metho
 
 
 @pytest.mark.parametrize(("length", "coding", "minor", "status", "method", "expected"), RESPONSES)
-def test_responses(length: bytes | None, coding: bytes | None, minor: int, status: int, method: bytes, expected: int | str):
+def test_responses(
+    length: bytes | None, coding: bytes | None, minor: int, status: int, method: bytes, expected: int | str
+):
     if expected == "refused":
         with pytest.raises(Refused):
             response_length(length, coding, minor, status, method)

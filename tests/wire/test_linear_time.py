@@ -1,6 +1,6 @@
 """No message of a client costs more than in proportion to its size.
 
-Each bound is some thirty times what the slowest of these takes; what grows with the square of its size would miss it by far.
+Each bound is many times what the slowest of these takes; what grows with the square of its size would miss it by far.
 Time is the process's own, so a busy machine fails nothing, and the best of three tries counts.
 """
 
@@ -94,7 +94,9 @@ def test_names_in_connection_cost_little_also_when_they_are_new():
     assert seconds(lambda: read_request([next(heads)])) < 0.05
 
 
-@pytest.mark.parametrize("name", ["many short lines", "one long value", "one long name without colon", "spaces before a letter"])
+@pytest.mark.parametrize(
+    "name", ["many short lines", "one long value", "one long name without colon", "spaces before a letter"]
+)
 def test_a_large_head_byte_by_byte(name: str):
     parts = single_bytes(HEADS[name])
     began = time.process_time()

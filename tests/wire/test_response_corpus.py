@@ -36,7 +36,9 @@ def test_accepted(row: Response):
 def test_any_cut_means_the_same(row: Refusal | Response):
     whole = read_response([row.data], _method(row))
     size = len(row.data)
-    places = range(1, size) if size < 2000 else [*range(1, 60), *range(65520, min(65560, size)), *range(size - 60, size)]
+    places = (
+        range(1, size) if size < 2000 else [*range(1, 60), *range(65520, min(65560, size)), *range(size - 60, size)]
+    )
     for parts in cut_in_two(row.data, places):
         assert read_response(parts, _method(row)) == whole, parts
 
