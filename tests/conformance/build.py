@@ -37,8 +37,8 @@ def build() -> None:
     """Build what is not there yet or older than its sources. Unbuildable when Go is missing or fails."""
     if shutil.which("go") is None:
         raise Unbuildable(
-            "the conformance suite is a Go program: install Go 1.26 or newer (https://go.dev/dl/, "
-            "or your distribution's package `golang`), see that `go version` works, and run this again"
+            "the conformance suite is a Go program: install Go 1.26 or newer from https://go.dev/dl/, "
+            "put its bin directory into PATH, see that `go version` works, and run this again"
         )
     OUT.mkdir(exist_ok=True)
     modules = (HERE / "go.mod", HERE / "go.sum")

@@ -27,20 +27,22 @@ class Result:
 
 def results(listing: dict[str, Any], lines: Iterable[str]) -> list[Result]:
     """The outcome of every test of the listing that has a line of `go test -v`; in order of the listing."""
-    outcomes: dict[str, tuple[str, float]] = {}
+    outcomes: dict[str, str] = {}
+    seconds: dict[str, float] = {}
     parts: dict[str, list[str]] = {}
-    for line in lines:
-        found = OUTCOME.match(line)
-        if found and found[3] is None:
-            outcomes[found[2]] = WORDS[found[1]], float(found[4])
-        elif found and found[1] == "FAIL":
-            parts.setdefault(found[2], []).append(found[3].lstrip("/"))
+    for found in filter(None, map(OUTCOME.match, lines)):
+        name = found[2]
+        seconds[name] = max(seconds.get(name, 0.0), float(found[4]))  # a test does not count its parallel parts' time
+        if found[3] is None:
+            outcomes[name] = WORDS[found[1]]
+        elif found[1] == "FAIL":
+            parts.setdefault(name, []).append(found[3].lstrip("/"))
     return [
         Result(
             name=test["name"],
             features=tuple(test["features"]),
-            outcome=outcomes[test["name"]][0],
-            seconds=outcomes[test["name"]][1],
+            outcome=outcomes[test["name"]],
+            seconds=seconds[test["name"]],
             provisional=test["provisional"],
             failed_parts=tuple(parts.get(test["name"], ())),
         )

@@ -442,7 +442,8 @@ def test_results_and_table():
     }
     lines = [
         "--- FAIL: TestConformance (1.00s)",
-        "    --- PASS: TestConformance/HTTPRouteWeight (1.20s)",
+        "    --- PASS: TestConformance/HTTPRouteWeight (0.20s)",
+        "        --- PASS: TestConformance/HTTPRouteWeight/Requests_have_weights (1.20s)",
         "    --- FAIL: TestConformance/TCPRouteWeight (2.00s)",
         "        --- FAIL: TestConformance/TCPRouteWeight/part_one (2.00s)",
         "    --- SKIP: TestConformance/MeshBasic (0.00s)",
