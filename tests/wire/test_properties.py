@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
 from gatewayd.wire.fields import FORBIDDEN_TRAILERS, BlockEdit, allowed_trailers, join_block, split_block, without
+from gatewayd.wire.head import HeadLimits
 from gatewayd.wire.path import normalise
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.target import query_parameters
@@ -18,24 +19,27 @@ from tests.wire.reading import read_request, read_response, single_bytes
 
 NAMES = st.text("abcdefgh-_0!", min_size=1, max_size=6).map(str.encode)
 VALUES = st.binary(max_size=12).map(lambda value: re.sub(rb"[\x00-\x1f\x7f]", b"", value).strip(b" \t"))
+LIMITS = st.sampled_from([HeadLimits(), HeadLimits(60, 30, 3), HeadLimits(80, 90, 2), HeadLimits(40, 40, 5)])
 FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
 
 
 @given(st.data(), st.tuples(mutated(request_heads()), st.one_of(chunked_bodies(), st.binary(max_size=8))).map(b"".join))
 @settings(max_examples=800)
 def test_a_request_means_the_same_however_it_is_cut(draw: st.DataObject, data: bytes):
-    whole = read_request([data])
+    limits = draw.draw(LIMITS)
+    whole = read_request([data], limits)
     event(str(whole.verdict))
-    assert read_request(draw.draw(cuts(data))) == whole
-    assert read_request(single_bytes(data)) == whole
+    assert read_request(draw.draw(cuts(data)), limits) == whole
+    assert read_request(single_bytes(data), limits) == whole
 
 
 @given(st.data(), mutated(response_heads()), st.sampled_from([b"GET", b"HEAD"]))
 @settings(max_examples=400)
 def test_a_response_means_the_same_however_it_is_cut(draw: st.DataObject, data: bytes, method: bytes):
-    whole = read_response([data], method)
-    assert read_response(draw.draw(cuts(data)), method) == whole
-    assert read_response(single_bytes(data), method) == whole
+    limits = draw.draw(LIMITS)
+    whole = read_response([data], method, limits)
+    assert read_response(draw.draw(cuts(data)), method, limits) == whole
+    assert read_response(single_bytes(data), method, limits) == whole
 
 
 @given(st.binary(max_size=60))
