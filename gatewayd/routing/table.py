@@ -7,7 +7,8 @@ host, which are tried one by one).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,7 @@ def compile_port(
     plan: PortPlan,
     routes: Mapping[str, RoutePlan],
     before: PortTable | None = None,
-    changed: Set[str] | None = None,
+    changed: AbstractSet[str] | None = None,
 ) -> PortTable:
     """The tables of a port. What did not change since `before` is taken over, so a change costs what it touches.
     `changed`, where it is known, holds the keys of all routes that differ from those that `before` was made of.
@@ -172,7 +173,7 @@ def compile_port(
 
 
 def _compile_listener(
-    plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None, changed: Set[str] | None
+    plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None, changed: AbstractSet[str] | None
 ) -> ListenerTable:
     if before is not None and before.plan is plan and changed is not None:
         return _update_listener(before, routes, changed)
@@ -190,7 +191,9 @@ def _compile_listener(
     return ListenerTable(plan, HostTable(tables), compiled)
 
 
-def _update_listener(before: ListenerTable, routes: Mapping[str, RoutePlan], changed: Set[str]) -> ListenerTable:
+def _update_listener(
+    before: ListenerTable, routes: Mapping[str, RoutePlan], changed: AbstractSet[str]
+) -> ListenerTable:
     """The same listener with other rules in some of its routes: only their hostnames are compiled again."""
     places = before.places()
     touched = [key for key in changed if key in places]
