@@ -63,9 +63,12 @@ class Downstream1(asyncio.BaseProtocol):
         "tail",
         "transport",
         "trusted",
+        "unsent",
         "write",
         "write_paused",
     )
+
+    unsent: int
 
     def __init__(self, port: Port, sni_listener: str | None = None) -> None:
         self.port = port
@@ -342,8 +345,8 @@ class Downstream1(asyncio.BaseProtocol):
         self.reply_chunked = False
         self.reply_silent = request.method == b"HEAD" or head.status in _NO_BODY
         if self.reply_silent:
-            silent = head.declared is None or head.status == 204
-            declared = b"" if silent else b"\r\ncontent-length: %d" % int(head.declared)
+            length = None if head.status == 204 else head.declared
+            declared = b"" if length is None else b"\r\ncontent-length: %d" % int(length)
             return declared + close + b"\r\n\r\n", b""
         if request.minor == 0:
             if self.keep:
@@ -400,8 +403,11 @@ class Downstream1(asyncio.BaseProtocol):
         tail, self.tail = self.tail, b""
         self.exchange = None
         self.runtime.left(self)
-        Tunnel(exchange, self.transport, upstream).start(tail)
+        tunnel = Tunnel(exchange, self.transport, upstream)
+        tunnel.start(tail)
         self.transport.resume_reading()
+        if self.half_closed:
+            tunnel.client.eof_received()
 
     def _persist(self) -> bytes:
         """Decide whether the connection outlives this response; the Connection field that says so."""
@@ -492,6 +498,8 @@ class Downstream1(asyncio.BaseProtocol):
             self.keep = False
             exchange.reply(408, b"body_timeout")
         else:
+            if self.write_paused and self._takes_some(now):
+                return
             if exchange is not None:
                 exchange.reason = b"write_timeout" if self.write_paused else b"body_timeout"
             if exchange is not None or self.write_paused:
@@ -499,8 +507,15 @@ class Downstream1(asyncio.BaseProtocol):
             else:
                 self.transport.abort()
 
+    def _takes_some(self, now: float) -> bool:
+        """Whether the client took some of what is written, though slowly, since this was asked last."""
+        before, self.unsent = self.unsent, self.transport.get_write_buffer_size()
+        self.deadline = now + self.port.settings.write_timeout
+        return self.unsent < before
+
     def pause_writing(self) -> None:
         self.write_paused = True
+        self.unsent = self.transport.get_write_buffer_size()
         self.deadline = monotonic() + self.port.settings.write_timeout
         if self.exchange is not None and self.exchange.up is not None:
             self.exchange.up.pause()

@@ -33,6 +33,7 @@ class Stream:
 
     __slots__ = (
         "_ends",
+        "_tried",
         "backend",
         "began",
         "bytes_in",
@@ -71,6 +72,7 @@ class Stream:
         self.bytes_in = self.bytes_out = 0
         self.reason = b""
         self._ends: tuple[Direction, ...] = ()
+        self._tried: Endpoint | None = None
 
     def start(self) -> None:
         """Choose a backend and connect."""
@@ -93,26 +95,32 @@ class Stream:
         if endpoint is None:
             self.end(b"no_endpoints" if tried is None else b"upstream_refused")
             return
+        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+        try:
+            server = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError:
+            self.end(b"no_descriptors")
+            return
+        self.server = server
         self.endpoint = endpoint
+        self._tried = tried
         endpoint.active += 1
         endpoint.open += 1
         self.backend.open += 1
         self.deadline = monotonic() + self.settings.connect_timeout
-        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
-        server = self.server = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         error = server.connect_ex(endpoint.address)
         if error in (0, errno.EINPROGRESS):
             self.runtime.loop.add_writer(server.fileno(), self._on_connected)
         else:
-            self._not_connected(tried)
+            self._not_connected()
 
     def _on_connected(self) -> None:
         server = self.server
         assert server is not None and self.backend is not None and self.endpoint is not None
         self.runtime.loop.remove_writer(server.fileno())
         if server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._not_connected(None)
+            self._not_connected()
             return
         self.runtime.counts.upstream_connects += 1
         self.backend.worked(self.endpoint)
@@ -125,13 +133,14 @@ class Stream:
         forth.start()
         back.start()
 
-    def _not_connected(self, tried: Endpoint | None) -> None:
+    def _not_connected(self) -> None:
+        """Try another endpoint, once and within the budget."""
         failed = self.endpoint
         assert failed is not None and self.backend is not None
         self.runtime.counts.upstream_connect_failures += 1
         self.backend.failed(failed, monotonic())
         self._let_go()
-        if tried is None and len(self.backend.endpoints) > 1 and self.backend.may_retry():
+        if self._tried is None and len(self.backend.endpoints) > 1 and self.backend.may_retry():
             self.runtime.counts.upstream_retries += 1
             self._connect(failed)
         else:
@@ -195,7 +204,7 @@ class Stream:
                 return
             self.end(b"stream_timeout")
         else:
-            self._not_connected(None)
+            self._not_connected()
 
     def abort(self) -> None:
         """Cut both sides."""

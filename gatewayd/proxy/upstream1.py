@@ -48,8 +48,11 @@ class Upstream1(asyncio.Protocol):
         "runtime",
         "tail",
         "transport",
+        "unsent",
         "write",
     )
+
+    unsent: int
 
     def __init__(self, port: Port, backend: Backend, endpoint: Endpoint) -> None:
         self.port = port
@@ -155,6 +158,7 @@ class Upstream1(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.blocked = True
+        self.unsent = self.transport.get_write_buffer_size()
         if self.exchange is not None:
             self.deadline = monotonic() + self.port.settings.write_timeout
             self.exchange.pause_request()
@@ -335,6 +339,11 @@ class Upstream1(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """The deadline is over: of an idle connection, of the first byte, or of the stream."""
+        if self.blocked:
+            before, self.unsent = self.unsent, self.transport.get_write_buffer_size()
+            if self.unsent < before:  # the backend takes some of the request, though slowly
+                self.deadline = now + self.port.settings.write_timeout
+                return
         exchange, self.exchange = self.exchange, None
         self.deadline = NEVER
         self.endpoint.idle.pop(self, None)

@@ -94,6 +94,9 @@ class Transport:
                 self.full = True
                 self.protocol.pause_writing()
 
+    def get_write_buffer_size(self) -> int:
+        return self.kept
+
     def reads_again(self) -> None:
         self.stalled = False
         self.kept = 0
@@ -162,6 +165,10 @@ class Peer:
     def stalls(self) -> None:
         """The peer reads no more."""
         self.transport.stalled = True
+
+    def reads_some(self, size: int) -> None:
+        """The peer reads a little, too little for the gateway to go on."""
+        self.transport.kept -= size
 
     def reads(self) -> None:
         """The peer reads everything, and goes on reading."""
@@ -298,7 +305,6 @@ class Conversation:
         self.peers: list[Peer] = []
         self.runtime = Runtime(self.loop, 0, self.log)  # type: ignore[arg-type]
         self.runtime.new_request_id = lambda: b"id"  # type: ignore[method-assign]
-        self.runtime._swept = clock.now
         key = "HTTPRoute/default/shop"
         route = RoutePlan(key=key, kind="HTTPRoute", namespace="default", name="shop", rules=rules or (rule(),))
         listener = ListenerPlan(

@@ -153,6 +153,34 @@ def test_a_client_that_reads_nothing_is_cut(talk: Conversation):
     assert talk.line["reason"] == "write_timeout"
 
 
+def test_a_client_that_reads_slowly_is_not_cut(talk: Conversation):
+    client = talk.client()
+    client.stalls()
+    client.sends(GET)
+    backend = talk.backend()
+    backend.sends(message("HTTP/1.1 200 OK", "content-length: 1000000", body=b"x" * 70_000))
+    for _ in range(5):
+        client.reads_some(1000)
+        talk.passes(59)
+    assert client.state == "open"
+    talk.passes(120)
+    assert client.state == "aborted"
+
+
+def test_a_backend_that_reads_slowly_is_not_cut(talk: Conversation):
+    client = talk.client()
+    client.sends(message("PUT / HTTP/1.1", "Host: a", "Content-Length: 1000000"))
+    backend = talk.backend()
+    backend.stalls()
+    client.sends(b"x" * 100_000)
+    for _ in range(5):
+        backend.reads_some(1000)
+        talk.passes(59)
+    assert backend.state == "open"
+    talk.passes(120)
+    assert (backend.state, refused(client)) == ("aborted", b"504")
+
+
 def test_a_client_that_reads_no_end_is_cut(talk: Conversation):
     client = talk.client()
     client.stalls()

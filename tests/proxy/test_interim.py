@@ -224,6 +224,20 @@ def test_a_tunnel_half_closes(talk: Conversation):
     assert (client.state, backend.state) == ("closed", "closed")
 
 
+def test_a_client_that_ended_before_101_has_ended_its_half_of_the_tunnel(talk: Conversation):
+    client = talk.client()
+    client.sends(UPGRADE + b"last words")
+    client.ends()
+    backend = talk.backend()
+    backend.takes()
+    backend.sends(SWITCHES)
+    assert (backend.takes(), backend.state) == (b"last words", "ended")
+    backend.sends(b"bye")
+    backend.ends()
+    assert client.takes().endswith(b"\r\n\r\nbye")
+    assert (client.state, backend.state) == ("closed", "closed")
+
+
 @pytest.mark.parametrize("leaver", [0, 1])
 def test_a_reset_goes_through_a_tunnel(talk: Conversation, leaver: int):
     ends = tunnel(talk)
