@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _raise_descriptors()
     results = [_one(name, known[name], quick=arguments.quick) for name in wanted]
     failed = [result["experiment"] for result in results if not result["passed"]]
-    _say(f"{len(results) - len(failed)} of {len(results)} experiments within bounds" + (f"; not: {' '.join(failed)}" if failed else ""))
+    exceptions = f"; not: {' '.join(failed)}" if failed else ""
+    _say(f"{len(results) - len(failed)} of {len(results)} experiments within bounds{exceptions}")
     return 1 if failed else 0
 
 

@@ -75,6 +75,9 @@ def figures(load: Load, kills: list[Kill], cut: list[tuple[int, float]], wrong: 
     def unexplained(loss: Loss) -> bool:
         return not any(kill.explains(loss.port, loss.sent, loss.ended) for kill in kills)
 
+    def unaware(loss: Loss) -> bool:
+        return any(kill.moment < loss.sent <= kill.moment + KNOWN_AFTER for kill in kills)
+
     foreign = [port for port, _ in cut if not any(kill.owned.get(port) == kill.victim for kill in kills)]
     first = kills[0].moment
     return [
@@ -82,7 +85,8 @@ def figures(load: Load, kills: list[Kill], cut: list[tuple[int, float]], wrong: 
         told("kills", len(kills)),
         told("in flight in the killed workers", sum(kill.in_flight for kill in kills)),
         told("lost", load.lost()),
-        exactly("lost that were not in flight there", sum(map(unexplained, load.losses)), 0),
+        told("of these sent before a client could know of the kill", sum(map(unaware, load.losses))),
+        exactly("lost in another way", sum(map(unexplained, load.losses)), 0),
         exactly("connects refused", load.lost("refused"), 0),
         told("TCP streams cut", len(cut)),
         exactly("TCP streams cut of other workers", len(foreign), 0),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tests.faults.stage.client import read_body, read_head, LostError
-from tests.faults.stage.figures import Figure, at_most, exactly, told
+from tests.faults.stage.client import LostError, read_body, read_head
+from tests.faults.stage.figures import Figure, exactly, told
 from tests.faults.stage.load import Load
 from tests.faults.stage.stage import Stage
 from tests.faults.stage.witness import Peer, Request, witness
+from tests.manifests import listener, service, tcp_route
 
 TITLE = "the backend dies in the middle of a response"
 HALF = b"x" * 30000
@@ -45,16 +46,17 @@ async def run(stage: Stage) -> list[Figure]:
         CASES.get(request.path.rpartition("/")[2], witness)(peer, request)
 
     backend, other = await stage.backend(answer), await stage.backend()
-    stage.site({"/": [other.port], "/cut": [backend.port]})
-    served = await stage.gateway()
-    figures: list[Figure] = []
+    stage.site({"/": [other.port], "/cut": [backend.port]}, listener("tcp", 90, "TCP"))
+    stage.folder.write("tcp.yaml", tcp_route("raw", {"raw": 1}, "tcp"), *service("raw", backend.port))
+    served = await stage.gateway(ports=(80, 90))
+    count = stage.count(20, 5)
     async with Load(served.port, clients=10, rate=100) as load:
-        for case in CASES:
-            for minor in (1, 0):
-                figures.append(await _complete(served.port, case, minor, stage.count(20, 5)))
+        figures = [await _complete(served.port, case, minor, count) for case in CASES for minor in (1, 0)]
+        cut_streams = await asyncio.gather(*(_stream_is_reset(served.ports[90]) for _ in range(20)))
         after = [await _looks_complete(served.port, "right", 1) for _ in range(20)]
     return [
         *figures,
+        exactly("TCP streams reset by the backend that did not end with a reset, of 20", cut_streams.count(False), 0),
         exactly("right answers of the same backend afterwards", sum(looks for looks, _ in after), 20),
         told("other requests meanwhile", load.asked),
         exactly("other requests lost", load.lost(), 0),
@@ -63,11 +65,29 @@ async def run(stage: Stage) -> list[Figure]:
     ]
 
 
+async def _stream_is_reset(port: int) -> bool:
+    """Whether the client of a TCP stream sees the reset of the backend as one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /length-rst HTTP/1.1\r\n\r\n")
+    try:
+        async with asyncio.timeout(10 * END):
+            await reader.read(-1)
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    finally:
+        writer.transport.abort()
+    return False
+
+
 async def _complete(port: int, case: str, minor: int, count: int) -> Figure:
     """How many of `count` cut responses looked complete, or did not end in time."""
     looks = await asyncio.gather(*(_looks_complete(port, case, minor) for _ in range(count)))
     slow = sum(took > END for _, took in looks)
-    return at_most(f"{case}, HTTP/1.{minor}: complete-looking or hung, of {count}", sum(look for look, _ in looks) + slow, 0)
+    return exactly(
+        f"{case}, HTTP/1.{minor}: complete-looking or hung, of {count}", sum(one for one, _ in looks) + slow, 0
+    )
 
 
 async def _looks_complete(port: int, case: str, minor: int) -> tuple[bool, float]:

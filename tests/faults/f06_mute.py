@@ -13,7 +13,7 @@ from tests.faults.stage.witness import Peer, Request
 
 TITLE = "a backend accepts and never answers"
 FIRST_BYTE = 2.0
-NOISE = 0.01  # seconds by which a p99 may differ on a machine that does other things too
+NOISE = 0.05  # seconds by which a p99 may differ on a machine that does other things too
 
 
 def mute(peer: Peer, request: Request) -> None:
@@ -37,7 +37,8 @@ async def run(stage: Stage) -> list[Figure]:
         async with Load(served.port, lambda client: client.check("/pair"), clients=20, rate=200) as pair:
             await asyncio.sleep(stage.pace(5.0, 1.0))
     asked = [one for answers in rounds for one in answers]
-    before, during = beside.seconds(until=began), beside.seconds(since=began, until=ended)
+    before = 1000 * quantile(beside.seconds(until=began), 0.99)
+    during = 1000 * quantile(beside.seconds(since=began, until=ended), 0.99)
     return [
         told("requests to the mute backend", len(asked)),
         exactly("not answered 504", sum(status != 504 for status, _ in asked), 0),
@@ -45,8 +46,8 @@ async def run(stage: Stage) -> list[Figure]:
         exactly("connections used again after a timeout", sum(peer.requests > 1 for peer in silent.peers), 0),
         exactly("connections to it left open", sum(not peer.lost for peer in silent.peers), 0),
         exactly("other requests lost", beside.lost(), 0),
-        told("other requests before, p99", 1000 * quantile(before, 0.99), "ms"),
-        at_most("other requests meanwhile, p99", 1000 * quantile(during, 0.99), 1000 * (1.1 * quantile(before, 0.99) + NOISE), "ms"),
+        told("other requests before, p99", before, "ms"),
+        at_most("other requests meanwhile, p99", during, 1.1 * before + 1000 * NOISE, "ms"),
         told("one of two endpoints mute: requests", pair.asked),
         told("one of two endpoints mute: lost", pair.lost()),
     ]

@@ -15,7 +15,16 @@ from tests.faults.stage.load import Load
 from tests.faults.stage.served import Served
 from tests.faults.stage.stage import Stage
 from tests.manifests import (
-    Folder, Manifest, gateway, gateway_class, http_route, listener, response_header, rule, service, tcp_route,
+    Folder,
+    Manifest,
+    gateway,
+    gateway_class,
+    http_route,
+    listener,
+    response_header,
+    rule,
+    service,
+    tcp_route,
 )  # fmt: skip
 
 TITLE = "a storm of reloads, every seventh of them broken"
@@ -42,7 +51,8 @@ class Site:
         self.mark()
 
     def _stable(self, number: int) -> Manifest:
-        return http_route(f"stable-{number}", rule("one", f"/stable/{number}", [response_header("x-route", str(number))]))
+        marked = rule("one", f"/stable/{number}", [response_header("x-route", str(number))])
+        return http_route(f"stable-{number}", marked)
 
     def listeners(self, letter: str) -> None:
         """The listener whose hostname changes."""
@@ -53,8 +63,8 @@ class Site:
 
     def mark(self) -> None:
         """The next number of the marker."""
-        number = len(self.written)
-        self.folder.write("marker.yaml", http_route("marker", rule("one", "/marker", [response_header("x-n", str(number))])))
+        number = response_header("x-n", str(len(self.written)))
+        self.folder.write("marker.yaml", http_route("marker", rule("one", "/marker", [number])))
         self.written.append(time.monotonic())
 
     def kept(self) -> None:
@@ -76,9 +86,9 @@ class Site:
         """Ways to break kept.yaml, one after the other, for ever."""
         text = (self.folder.path / "kept.yaml").read_text()
         large = "# " + "x" * 126 + "\n"
-        bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
-        )
+        names = zip("abcdefgh", "bcdefghi", strict=True)
+        bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        bomb += "".join(f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in names)
         return cycle([
             lambda: self._put(text[: len(text) * 2 // 3].encode()),
             lambda: self._put(bomb.encode()),
@@ -172,7 +182,10 @@ async def run(stage: Stage) -> list[Figure]:
     asker = Asker(site)
     lags: list[float] = []
     async with Load(served.port, asker.ask, clients=20, rate=300) as load:
-        await _storm(site, stage.pace(3.0, 0.5))  # what a first reload needs for good is no leak
+        # What the first reloads and the first reading of the metrics need for good is no leak.
+        await _storm(site, stage.pace(3.0, 0.5))
+        for _ in range(3):
+            await served.metrics()
         before = [proc.rss(pid) for pid in (served.pid, *served.workers)]
         async with Streams(served.ports[90], 10) as streams, WebSockets(served.port, 10) as websockets:
             watch = asyncio.create_task(_watch_lag(served, lags))

@@ -33,6 +33,7 @@ def ok(fields: bytes, body: bytes = b"ok") -> bytes:
 
 EITHER = frozenset({0, 502})
 SERVED = frozenset({200})
+CHUNKED = b"transfer-encoding: chunked"
 CASES = {
     "length with chunked": Case(ok(b"content-length: 2\r\ntransfer-encoding: chunked", b"2\r\nok\r\n0\r\n\r\n")),
     "two lengths": Case(ok(b"content-length: 2\r\ncontent-length: 3")),
@@ -56,13 +57,13 @@ CASES = {
     "5000 fields": Case(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 5000 + b"content-length: 2\r\n\r\nok"),
     "1000 interim responses": Case(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 1000 + GOOD),
     "101 unasked": Case(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n" + POISON),
-    "chunk size in words": Case(ok(b"transfer-encoding: chunked", b"2\r\nok\r\nnone\r\n\r\n"), EITHER),
-    "chunk size with 0x": Case(ok(b"transfer-encoding: chunked", b"0x2\r\nok\r\n0\r\n\r\n"), EITHER),
-    "chunk longer than it says": Case(ok(b"transfer-encoding: chunked", b"2\r\nokay\r\n0\r\n\r\n"), EITHER),
-    "chunk lines of line feeds": Case(ok(b"transfer-encoding: chunked", b"2\nok\n0\n\n"), EITHER),
-    "endless trailers": Case(ok(b"transfer-encoding: chunked", b"2\r\nok\r\n0\r\n" + b"a: b\r\n" * 50_000), EITHER),
+    "chunk size in words": Case(ok(CHUNKED, b"2\r\nok\r\nnone\r\n\r\n"), EITHER),
+    "chunk size with 0x": Case(ok(CHUNKED, b"0x2\r\nok\r\n0\r\n\r\n"), EITHER),
+    "chunk longer than it says": Case(ok(CHUNKED, b"2\r\nokay\r\n0\r\n\r\n"), EITHER),
+    "chunk lines of line feeds": Case(ok(CHUNKED, b"2\nok\n0\n\n"), EITHER),
+    "endless trailers": Case(ok(CHUNKED, b"2\r\nok\r\n0\r\n" + b"a: b\r\n" * 50_000), EITHER),
     "spare response after the length": Case(GOOD + POISON, SERVED),
-    "spare response after the last chunk": Case(ok(b"transfer-encoding: chunked", b"2\r\nok\r\n0\r\n\r\n") + POISON, SERVED),
+    "spare response after the last chunk": Case(ok(CHUNKED, b"2\r\nok\r\n0\r\n\r\n") + POISON, SERVED),
     "spare response when idle": Case(GOOD, SERVED, late=POISON),
     "204 with a body": Case(b"HTTP/1.1 204 No Content\r\ncontent-length: 6\r\n\r\npoison", frozenset({204, 502})),
     "204 with a response behind": Case(b"HTTP/1.1 204 No Content\r\n\r\n" + POISON, frozenset({204, 502})),

@@ -40,7 +40,7 @@ def piece(offset: int, size: int) -> bytes:
 
 
 class Source(asyncio.Protocol):
-    """A backend that sends as much as it is let: over HTTP what was asked for, over TCP at once. Counts what it sent."""
+    """A backend that sends as much as it is let: over HTTP what was asked for, over TCP at once. `sent` counts it."""
 
     def __init__(self, sources: list[Source], *, raw: bool) -> None:
         sources.append(self)
@@ -183,16 +183,19 @@ async def run(stage: Stage) -> list[Figure]:
             server.close()
 
 
-def _http(port: int, seconds: float) -> Callable[[Reader, int], Awaitable[None]]:
+Read = Callable[[Reader, int], Awaitable[None]]
+
+
+def _http(port: int, seconds: float) -> Read:
     return lambda reader, number: reader.download(port, "/chunked" if number % 2 else "/length", seconds)
 
 
-def _tcp(port: int, seconds: float) -> Callable[[Reader, int], Awaitable[None]]:
+def _tcp(port: int, seconds: float) -> Read:
     return lambda reader, _: reader.stream(port, seconds)
 
 
 async def _downloads(
-    served: Served, sources: list[Source], count: int, seconds: float, what: str, read: Callable[[Reader, int], Awaitable[None]]
+    served: Served, sources: list[Source], count: int, seconds: float, what: str, read: Read
 ) -> list[Figure]:
     sources.clear()
     readers = [Reader() for _ in range(count)]

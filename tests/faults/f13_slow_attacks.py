@@ -23,9 +23,7 @@ TIMEOUT = 3.0
 EARLY = 0.1  # clocks are read at different moments
 TOLERANCE = 1.5  # the sweep's quarter of a second, and a busy machine
 LARGE = 8 << 20
-SETTINGS = {
-    "timeouts": {"head": "3s", "tlsHandshake": "3s", "idle": "3s", "bodyRead": "3s", "bodyGrace": "3s", "write": "3s"}
-}
+TIMEOUTS = dict.fromkeys(("head", "tlsHandshake", "idle", "bodyRead", "bodyGrace", "write"), f"{TIMEOUT:g}s")
 Attack = Callable[[Served], Awaitable[float]]
 
 
@@ -124,21 +122,23 @@ async def run(stage: Stage) -> list[Figure]:
     backend = await stage.backend(answer)
     certificate, key = stage.scratch / "tls.crt", stage.scratch / "tls.key"
     self_signed("shop.example.com", certificate, key)
-    stage.site({"/": [backend.port]}, https("https", 443, "pair"), **SETTINGS)
-    stage.folder.write(
-        "tls.yaml", secret("pair", certificate.read_bytes(), key.read_bytes()), http_route("tls", rule("to-0"), section="https")
-    )
+    stage.site({"/": [backend.port]}, https("https", 443, "pair"), timeouts=TIMEOUTS)
+    pair = secret("pair", certificate.read_bytes(), key.read_bytes())
+    stage.folder.write("tls.yaml", pair, http_route("tls", rule("to-0"), section="https"))
     served = await stage.gateway(ports=(80, 443))
     probe = TlsProbe(served.ports[443], str(certificate))
-    async with Load(served.port, clients=10, rate=100) as kept, Load(served.port, _fresh, clients=5, rate=20) as fresh:
-        async with Load(served.ports[443], probe.ask, clients=3, rate=10) as secure:
-            await asyncio.sleep(1.0)
-            client_hello()
-            before = _descriptors(served)
-            began = time.monotonic()
-            attacks = [_attack(served, attack, stage.count(count, count // 20)) for attack, count in ATTACKS.items()]
-            ends = await asyncio.gather(*attacks)
-            back = await _back(served, before + 20, began)
+    async with (
+        Load(served.port, clients=10, rate=100) as kept,
+        Load(served.port, _fresh, clients=5, rate=20) as fresh,
+        Load(served.ports[443], probe.ask, clients=3, rate=10) as secure,
+    ):
+        await asyncio.sleep(1.0)
+        client_hello()
+        before = _descriptors(served)
+        began = time.monotonic()
+        attacks = [_attack(served, attack, stage.count(count, count // 20)) for attack, count in ATTACKS.items()]
+        ends = await asyncio.gather(*attacks)
+        back = await _back(served, before + 20, began)
     return [
         told("attacking connections", sum(count for *_, count in ends)),
         at_least("the first ended after", min(fastest for fastest, *_ in ends), TIMEOUT - EARLY, "s"),

@@ -1,11 +1,11 @@
-"""F15: the access log's disk is full, its reader has stopped or left, standard error is closed. Traffic does not notice."""
+"""F15: the access log's disk is full, its reader has stopped or left, standard error is closed. Nobody notices."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 from tests.faults.stage.client import Client
 from tests.faults.stage.figures import Figure, at_least, at_most, exactly, quantile, told
@@ -17,7 +17,7 @@ from tests.manifests import http_route, rule
 TITLE = "nobody takes the log"
 PATH = "/" + "long/" * 380  # lines of 2 KiB, so that the buffer of 1 MiB is full soon
 KEPT = 8.0  # MiB by which a worker may grow: buffers
-NOISE = 0.02  # seconds by which a p99 may differ on a machine that does other things too
+NOISE = 0.05  # seconds by which a p99 may differ on a machine that does other things too
 
 CLOSED = ("sh", "-c", 'exec "$@" 2>&-', "sh")
 
@@ -31,7 +31,7 @@ async def run(stage: Stage) -> list[Figure]:
     with ExitStack() as stack:
         stopped = await _measure(await _piped(stage, stack, leave=False), stage, seconds)
         left = await _measure(await _piped(stage, stack, leave=True), stage, seconds)
-    closed = await _measure(await _start(stage, prefix=CLOSED), stage, seconds, reload=True)
+    closed = await _measure(await _start(stage, prefix=CLOSED), stage, seconds)
     bound = 1.1 * file.p99 + NOISE
     return [
         told("a file, for comparison: requests", file.asked),
@@ -56,16 +56,17 @@ class Measure:
 
     def figures(self, what: str, bound: float, *, drops: bool) -> list[Figure]:
         """As rows."""
+        counted = at_least if drops else exactly
         return [
             told(f"{what}: requests", self.asked),
             exactly(f"{what}: lost", self.lost, 0),
             at_most(f"{what}: p99", 1000 * self.p99, 1000 * bound, "ms"),
             at_most(f"{what}: growth of the worker", self.growth, KEPT, "MiB"),
-            at_least(f"{what}: lines dropped and counted", self.dropped, 1) if drops else exactly(f"{what}: lines dropped", self.dropped, 0),
+            counted(f"{what}: lines dropped and counted", self.dropped, 1 if drops else 0),
         ]
 
 
-async def _start(stage: Stage, **options: object) -> Served:
+async def _start(stage: Stage, **options: Any) -> Served:
     return await stage.gateway(workers=1, **options)
 
 
@@ -74,15 +75,14 @@ async def _piped(stage: Stage, stack: ExitStack, *, leave: bool) -> Served:
     reader, writer = os.pipe()
     served = await stage.gateway(workers=1, access_log="-", stdout=writer, stderr=writer)
     os.close(writer)
-    close: Callable[[], None] = lambda: os.close(reader)  # noqa: E731
     if leave:
-        close()
+        os.close(reader)
     else:
-        stack.callback(close)
+        stack.callback(os.close, reader)
     return served
 
 
-async def _measure(served: Served, stage: Stage, seconds: float, *, reload: bool = True) -> Measure:
+async def _measure(served: Served, stage: Stage, seconds: float) -> Measure:
     """Load for a while, with a reload in the middle, which has to take effect although nobody reads of it."""
 
     async def ask(client: Client) -> None:
@@ -91,8 +91,7 @@ async def _measure(served: Served, stage: Stage, seconds: float, *, reload: bool
     async with Watch(served) as watch, Load(served.port, ask, clients=20, rate=400) as load:
         await asyncio.sleep(seconds / 2)
         before = await served.metric("gatewayd_generation")
-        if reload:
-            stage.folder.write("more.yaml", http_route(f"more-{served.port}", rule("to-0", f"/more-{served.port}")))
+        stage.folder.write("more.yaml", http_route(f"more-{served.port}", rule("to-0", f"/more-{served.port}")))
         await asyncio.sleep(seconds / 2)
         assert await served.metric("gatewayd_generation") > before, "the reload did not take effect"
     await asyncio.sleep(1.5)  # a worker reports its counts twice a second

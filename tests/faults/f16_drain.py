@@ -1,4 +1,4 @@
-"""F16: SIGTERM while much is in flight. What ends within the drain time ends well, the rest is cut, the exit code is 0."""
+"""F16: SIGTERM while much is in flight. What ends within the drain time ends well, the rest is cut, the exit is 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.stage.load import Load, Loss
 from tests.faults.stage.served import Served
 from tests.faults.stage.stage import Stage
 from tests.faults.stage.witness import Peer, Request, witness
-from tests.manifests import http_route, listener, rule, service, tcp_route
+from tests.manifests import listener, service, tcp_route
 
 TITLE = "SIGTERM while much is in flight"
 SLICES = 20
@@ -74,7 +74,7 @@ async def run(stage: Stage) -> list[Figure]:
 
 
 def raced(loss: Loss) -> bool:
-    """Whether the request met the close of a connection that rested: HTTP/1.1 has clients ask again (RFC 9112 9.3.1)."""
+    """Whether the request met the close of a resting connection: clients ask again then (RFC 9112 section 9.3.1)."""
     return loss.kind == "reset" and loss.reused and loss.ended - loss.sent < 0.25
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -149,19 +148,8 @@ class Client:
             self.port = self._writer.get_extra_info("sockname")[1]
         return self._reader, self._writer
 
-    @property
-    def open(self) -> bool:
-        """Whether there is a connection."""
-        return self._writer is not None
-
     def close(self) -> None:
         """Let go of the connection."""
         if self._writer is not None:
             self._writer.transport.abort()
         self._reader = self._writer = None
-
-
-def seconds_of_retry(head: Head) -> float:
-    """The `retry-after` of a response in seconds, 0 without one."""
-    found = re.fullmatch(r"[0-9]+", head.fields.get("retry-after", ""))
-    return float(found[0]) if found else 0.0

@@ -48,10 +48,11 @@ def quantile(values: Iterable[float], share: float) -> float:
 
 def table(title: str, figures: Sequence[Figure]) -> list[str]:
     """The lines of one experiment's table."""
-    rows = [(item.name, f"{item.value:.4g}" if isinstance(item.value, float) else str(item.value), item) for item in figures]
-    width = max((len(name) for name, _, _ in rows), default=0)
-    lines = [title]
-    for name, value, item in rows:
-        verdict = ("pass" if item.passed else "FAIL") if item.limit else ""
-        lines.append(f"  {name:<{width}}  {value:>10} {item.unit:<6} {item.limit:<12} {verdict}".rstrip())
-    return lines
+    width = max((len(item.name) for item in figures), default=0)
+    return [title, *(_row(item, width) for item in figures)]
+
+
+def _row(item: Figure, width: int) -> str:
+    value = f"{item.value:.4g}" if isinstance(item.value, float) else str(item.value)
+    verdict = ("pass" if item.passed else "FAIL") if item.limit else ""
+    return f"  {item.name:<{width}}  {value:>10} {item.unit:<6} {item.limit:<12} {verdict}".rstrip()

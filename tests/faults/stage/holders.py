@@ -49,7 +49,7 @@ class Streams:
 
 
 class WebSockets:
-    """`count` WebSockets to an echo through the gateway. `ends` holds (close code or None, moment) of those that ended."""
+    """`count` WebSockets to an echo through the gateway. `ends` holds (close code or None, moment) of each end."""
 
     def __init__(self, port: int, count: int, path: str = "/ws") -> None:
         self.ends: list[tuple[int | None, float]] = []

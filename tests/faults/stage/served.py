@@ -88,7 +88,8 @@ class Served:
         """Wait for a condition; the seconds that it took. AssertionError when it takes too long or the gateway ends."""
         began = time.monotonic()
         while not condition():
-            assert time.monotonic() < began + patience, f"waited {patience:g} s in vain until {what}\n{self.log[-2000:]}"
+            late = time.monotonic() > began + patience
+            assert not late, f"waited {patience:g} s in vain until {what}\n{self.log[-2000:]}"
             await asyncio.sleep(0.01)
         return time.monotonic() - began
 

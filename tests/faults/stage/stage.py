@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.faults.stage import proc
 from tests.faults.stage.served import Served
 from tests.faults.stage.witness import Backend, Peer, Request
-from tests.manifests import API, Folder, Manifest, gateway, gateway_class, http_route, listener, rule, service
+from tests.manifests import Folder, Manifest, gateway, gateway_class, http_route, listener, rule, service
 from tests.processes import Echo
 
 
@@ -59,10 +59,10 @@ class Stage:
         `settings` are the sections of a GatewayConfig: `timeouts={"head": "2s"}`.
         """
         config = {"group": "gatewayd.dev", "kind": "GatewayConfig", "name": "settings"}
-        spec = {"infrastructure": {"parametersRef": config}} if settings else {}
+        spec: Manifest = {"infrastructure": {"parametersRef": config}} if settings else {}
         written = [gateway_class(), gateway(listener("http", 80), *listeners, **spec)]
         if settings:
-            written.append(gateway_config(**settings))
+            written.append(gateway_config(settings))
         for number, (prefix, ports) in enumerate(routes.items()):
             name = f"to-{number}"
             written += [http_route(name, rule(name, prefix), section="http"), *service(name, *ports)]
@@ -88,7 +88,7 @@ class Watch:
                 continue
         return total
 
-    async def __aenter__(self) -> Watch:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._look())
         return self
 
@@ -108,9 +108,7 @@ class Watch:
         return math.floor((self.peak - self.before) / 1024) / 1024
 
 
-def gateway_config(name: str = "settings", **sections: dict[str, Any]) -> Manifest:
+def gateway_config(sections: Manifest, name: str = "settings") -> Manifest:
     """A GatewayConfig of some sections."""
-    return {"apiVersion": "gatewayd.dev/v1alpha1", "kind": "GatewayConfig", "metadata": {"name": name}, "spec": sections}
-
-
-__all__ = ["API", "Stage", "Watch", "gateway_config"]
+    metadata = {"name": name}
+    return {"apiVersion": "gatewayd.dev/v1alpha1", "kind": "GatewayConfig", "metadata": metadata, "spec": sections}

@@ -34,7 +34,6 @@ class Peer(asyncio.Protocol):
         self._data = b""
         self.requests = 0
         self.lost = False
-        self.received_since = False
         self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,9 +62,7 @@ class Peer(asyncio.Protocol):
         body, self._data = self._data[found.end() : end], self._data[end:]
         identity = re.search(rb"(?i)^x-id: (\d+)\r", found[3], re.MULTILINE)
         self.requests += 1
-        return Request(
-            found[1].decode(), found[2].decode(), int(identity[1]) if identity else 0, body, self.requests
-        )
+        return Request(found[1].decode(), found[2].decode(), int(identity[1]) if identity else 0, body, self.requests)
 
     def write(self, data: bytes) -> None:
         """Send bytes as they are."""
