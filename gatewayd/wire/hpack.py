@@ -1,8 +1,8 @@
 """HPACK, the compression of field sections in HTTP/2 (RFC 7541): the decoder. The encoder is in `hpack_encode.py`.
 
-What is common is made cheap: a block of known indices is two passes in C, and a block that was seen since the table last
-changed is one lookup. What is hostile is bounded: a block whose fields exceed the limits is read to its end, for the
-state of the table, but nothing more is built of it.
+What is common is made cheap: a block of known indices is two passes in C, and a block that was seen since the table
+last changed is one lookup. What is hostile is bounded: a block whose fields exceed the limits is read to its end, for
+the state of the table, but nothing more is built of it.
 """
 
 from __future__ import annotations

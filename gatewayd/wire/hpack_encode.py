@@ -1,7 +1,7 @@
 """The encoder of HPACK (RFC 7541).
 
-What keeps it fast is that its table stays put: only fields of a list of stable names go in, none is ever evicted, and so
-nearly every field is one lookup of bytes that were made before. Strings are never Huffman-coded: a raw literal is a
+What keeps it fast is that its table stays put: only fields of a list of stable names go in, none is ever evicted, and
+so nearly every field is one lookup of bytes that were made before. Strings are never Huffman-coded: a raw literal is a
 concatenation, the code would cost microseconds for each field to save a quarter of its bytes.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from gatewayd.wire.hpack import DEFAULT_TABLE, ENTRY_OVERHEAD, STATIC_TABLE, Field
 
-# Names whose values a connection sees again and again. All others are sent as literals: paths, dates, lengths, tags, ages
-# and request ids would push out what is stable; what describes one client differs from request to request to a backend.
+# Names whose values a connection sees again and again. All others are sent as literals: paths, dates, lengths, tags,
+# ages and request ids would fill the table; what describes one client differs from request to request to a backend.
 _STABLE = frozenset(
     b""":authority :status accept-ranges access-control-allow-credentials access-control-allow-headers
     access-control-allow-methods access-control-allow-origin access-control-expose-headers access-control-max-age
@@ -33,7 +33,7 @@ _EXACT: dict[Field, bytes] = {
 }
 _NAMES: dict[bytes, int] = {name: index for index, (name, _) in reversed([*enumerate(STATIC_TABLE, 1)])}
 
-# Literals that were sent, by field and by line of a block. They do not depend on a table, so all connections share them.
+# Literals that were sent, by field and by line of a block. They depend on no table, so all connections share them.
 _literals: dict[Field | bytes, bytes] = {}
 _MAX_LITERALS = 1024
 _MAX_LITERAL_BYTES = 128
@@ -52,8 +52,8 @@ class Encoder:
         self._resized = False  # there is an update to send
 
     def encode(self, fields: Iterable[Field], block: bytes = b"") -> bytes:
-        """The header block of these fields (lower-case names), followed by the lines of a block in HTTP/1.1's form, each
-        led by its CRLF. Pseudo-fields go first: that is up to the caller.
+        """The header block of these fields (lower-case names, pseudo-fields first), followed by the lines of a block in
+        HTTP/1.1's form, each led by its CRLF.
         """
         known = self._known.get
         shared = _literals.get
@@ -70,8 +70,8 @@ class Encoder:
         size = min(size, DEFAULT_TABLE)
         if size == self._capacity:
             return
-        # The table begins anew: sizes change once in a connection's life, and an empty table needs no eviction. Size zero
-        # is also the least there can have been since the last block, which section 4.2 wants signalled.
+        # The table begins anew: sizes change once in a connection's life, and an empty table needs no eviction. Size
+        # zero is also the least there can have been since the last block, which section 4.2 wants signalled.
         self._resized = True
         self._capacity = size
         self._used = 0
@@ -102,7 +102,7 @@ class Encoder:
         return code
 
     def _dynamic(self, field: Field) -> bytes:
-        """The code of a stable field: its index, or the literal that inserts it, or a plain one when there is no room."""
+        """The code of a stable field: its index, or the literal that inserts it, or a plain one if there is no room."""
         before = self._indices.get(field)
         if before is not None:
             code = _integer(0x80, 0x7F, len(STATIC_TABLE) + len(self._indices) - before)
