@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
 from gatewayd.proxy.exchange import Exchange
+from gatewayd.proxy.replies1 import Replies1
 from gatewayd.proxy.tunnel import Tunnel
-from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
+from gatewayd.wire.body import ChunkedBody
 from gatewayd.wire.fields import allowed_trailers
 from gatewayd.wire.framing import CHUNKED
 from gatewayd.wire.head import parse_request
@@ -31,40 +32,26 @@ if TYPE_CHECKING:
 NEVER = float("inf")
 DRAINING = -2
 LINGER = 5.0  # seconds in which a client may still send what will not be read
-DISCARD = 65536  # bytes of a body that are read for the sake of keeping a connection
-JOIN_BELOW = 32768  # one write (one system call) for head and body; above, copying costs more than the call
 RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds: the close throws away and sends RST
-_NO_BODY = frozenset({204, 304})
 
 
-class Downstream1(asyncio.BaseProtocol):
+class Downstream1(Replies1):
     """One client's connection."""
 
     __slots__ = (
         "body_began",
-        "born",
         "client",
         "deadline",
         "decoder",
-        "exchange",
         "forwarded",
-        "half_closed",
         "held",
-        "keep",
-        "left",
-        "port",
         "received",
-        "reply_chunked",
-        "reply_silent",
-        "runtime",
         "scanned",
         "serving",
         "sni_listener",
-        "tail",
         "transport",
         "trusted",
         "unsent",
-        "write",
         "write_paused",
     )
 
@@ -315,80 +302,7 @@ class Downstream1(asyncio.BaseProtocol):
         exchange.request_id = identity = self.runtime.new_request_id()
         return b"%b%b\r\nx-request-id: %b" % (self.forwarded, head.authority, identity)
 
-    # -- responses -------------------------------------------------------------------------------------------------
-
-    def reply_head(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes) -> None:
-        """A backend's response begins. The status line and the framing are written anew."""
-        exchange = self.exchange
-        assert exchange is not None
-        length = head.length
-        framing = self._persist()
-        request = exchange.head
-        if length >= 0 and not (request.method == b"HEAD" or head.status in _NO_BODY):
-            framing = b"\r\ncontent-length: %d%b\r\n\r\n" % (length, framing)
-            self.reply_chunked = self.reply_silent = False
-        else:
-            framing, data = self._frame_rest(head, data, ended, trailers, framing)
-        if len(data) < JOIN_BELOW:
-            self.write(b"HTTP/1.1 %d %b%b%b%b" % (head.status, head.reason, head.block, framing, data))
-        else:
-            self.write(b"HTTP/1.1 %d %b%b%b" % (head.status, head.reason, head.block, framing))
-            self.write(data)
-
-    def _frame_rest(
-        self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes, close: bytes
-    ) -> tuple[bytes, bytes]:
-        """Framing of what is not simply so many bytes: no body at all, chunked, or until the close for HTTP/1.0."""
-        exchange = self.exchange
-        assert exchange is not None
-        request = exchange.head
-        self.reply_chunked = False
-        self.reply_silent = request.method == b"HEAD" or head.status in _NO_BODY
-        if self.reply_silent:
-            length = None if head.status == 204 else head.declared
-            declared = b"" if length is None else b"\r\ncontent-length: %d" % int(length)
-            return declared + close + b"\r\n\r\n", b""
-        if request.minor == 0:
-            if self.keep:
-                self.keep = False
-                close = replies.CLOSE
-            return close + b"\r\n\r\n", data
-        self.reply_chunked = True
-        announced = head.specials.get(b"trailer") if request.trailers else None
-        names = b"" if announced is None else b"\r\ntrailer: " + announced
-        return b"\r\ntransfer-encoding: chunked%b%b\r\n\r\n" % (names, close), self._chunk(data, ended, trailers)
-
-    def _chunk(self, data: bytes, ended: bool, trailers: bytes) -> bytes:
-        """`data` as a chunk, with the last chunk when this is the end."""
-        framed = chunk([data])
-        if not ended:
-            return framed
-        exchange = self.exchange
-        wanted = trailers and exchange is not None and exchange.head.trailers
-        return framed + last_chunk(allowed_trailers(trailers) if wanted else b"")
-
-    def reply_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
-        """More of a response's body."""
-        if self.reply_silent:
-            return
-        if self.reply_chunked:
-            data = self._chunk(data, ended, trailers)
-        if data:
-            self.write(data)
-
-    def reply_local(self, status: int, block: bytes) -> None:
-        """The gateway's own answer to the request in flight."""
-        assert self.exchange is not None
-        head_only = self.exchange.head.method == b"HEAD"
-        self.write(replies.reply(status, self.runtime.date, block + self._persist(), head_only=head_only))
-
-    def interim(self, head: ResponseHead) -> None:
-        """A 1xx response of the backend (RFC 9110 section 15.2), for a client that knows of them."""
-        assert self.exchange is not None
-        if head.status == 100 and not self.exchange.head.expect:
-            return
-        if self.exchange.head.minor:
-            self.write(b"HTTP/1.1 %d %b%b\r\n\r\n" % (head.status, head.reason, head.block))
+    # -- after the response --------------------------------------------------------------------------------------------
 
     def switch(self, head: ResponseHead, upstream: Any, data: bytes) -> None:
         """101: from now on this is a tunnel for `data` and all that follows."""
@@ -408,21 +322,6 @@ class Downstream1(asyncio.BaseProtocol):
         self.transport.resume_reading()
         if self.half_closed:
             tunnel.client.eof_received()
-
-    def _persist(self) -> bytes:
-        """Decide whether the connection outlives this response; the Connection field that says so."""
-        exchange = self.exchange
-        assert exchange is not None
-        request = exchange.head
-        keep = self.keep and request.keep_alive and not self.runtime.draining
-        if self.half_closed and not self.tail:
-            keep = False
-        if keep and (self.left or exchange.began - self.born > self.port.settings.connection_lifetime):
-            keep = 0 < self.left <= DISCARD and not request.expect
-        self.keep = keep
-        if not keep:
-            return replies.CLOSE
-        return b"" if request.minor else replies.KEEP_ALIVE
 
     def finished(self, now: float) -> None:
         """The exchange is over: close, or wait for the next request (which may have come already)."""

@@ -115,6 +115,7 @@ class Runtime:
             if backend is None:
                 moved = True
                 backend = self.backends[key] = Backend(key)
+            backend.share_connections(plan.protocol == "h2c")
             if plan.dns is None:
                 backend.update(plan.endpoints)
         for key in change.dropped.get("backends", ()):

@@ -309,6 +309,11 @@ class Upstream1(asyncio.Protocol):
         self.deadline = now + settings.upstream_idle_timeout
         endpoint.idle[self] = None
 
+    def release_new(self, now: float) -> None:
+        """A connection whose exchange did not wait for it any more."""
+        self.request_ended = True
+        self.release(now)
+
     def detach(self) -> None:
         """The transport is a tunnel's from now on."""
         self.exchange = None

@@ -24,7 +24,17 @@ class Backend:
     wait for a connection because the limit is reached.
     """
 
-    __slots__ = ("_counted", "_retries", "endpoints", "key", "live", "open", "requests", "waiting")
+    __slots__ = (
+        "_counted",
+        "_retries",
+        "endpoints",
+        "key",
+        "live",
+        "open",
+        "requests",
+        "shares_connections",
+        "waiting",
+    )
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -32,6 +42,7 @@ class Backend:
         self.live: tuple[Endpoint, ...] = ()
         self.open = 0
         self.requests = 0
+        self.shares_connections = False
         self.waiting: deque[Any] = deque()
         self._counted = 0
         self._retries = _RETRIES_A_SECOND
@@ -52,6 +63,13 @@ class Backend:
             endpoint.close_idle()
         self.endpoints = kept
         self._choose_live()
+
+    def share_connections(self, shares: bool) -> None:
+        """Whether one connection carries many exchanges (HTTP/2). What is pooled speaks one protocol only."""
+        if shares != self.shares_connections:
+            self.shares_connections = shares
+            for endpoint in self.endpoints:
+                endpoint.close_idle()
 
     def pick(self, tried: Endpoint | None = None) -> Endpoint | None:
         """The less busy of two endpoints drawn by chance (power of two choices), not `tried`; None without any."""
