@@ -41,9 +41,17 @@ async def perform(module: Any, *, quick: bool) -> list[Figure]:
         try:
             async with AsyncExitStack() as stack:
                 figures: list[Figure] = await module.run(Stage(Path(scratch), stack, quick=quick))
+                if not all(figure.passed for figure in figures):
+                    _keep_logs(Path(scratch), module.__name__.rpartition(".")[2][:3].upper())
         except (AssertionError, OSError) as error:
             return [Figure(f"the experiment itself: {type(error).__name__}: {error}", 0, "", "none", passed=False)]
     return figures
+
+
+def _keep_logs(scratch: Path, name: str) -> None:
+    """What the gateway said of itself, beside the figures that are out of bounds."""
+    OUT.mkdir(exist_ok=True)
+    (OUT / f"{name}.log").write_text((scratch / "stderr").read_text(errors="replace"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

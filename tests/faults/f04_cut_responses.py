@@ -84,10 +84,8 @@ async def _stream_is_reset(port: int) -> bool:
 async def _complete(port: int, case: str, minor: int, count: int) -> Figure:
     """How many of `count` cut responses looked complete, or did not end in time."""
     looks = await asyncio.gather(*(_looks_complete(port, case, minor) for _ in range(count)))
-    slow = sum(took > END for _, took in looks)
-    return exactly(
-        f"{case}, HTTP/1.{minor}: complete-looking or hung, of {count}", sum(one for one, _ in looks) + slow, 0
-    )
+    bad = sum(complete or took > END for complete, took in looks)
+    return exactly(f"{case}, HTTP/1.{minor}: complete-looking or hung, of {count}", bad, 0)
 
 
 async def _looks_complete(port: int, case: str, minor: int) -> tuple[bool, float]:

@@ -56,7 +56,7 @@ CASES = {
     "endless status line": Case(b"HTTP/1.1 200 " + b"a" * 500_000),
     "5000 fields": Case(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 5000 + b"content-length: 2\r\n\r\nok"),
     "1000 interim responses": Case(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 1000 + GOOD),
-    "101 unasked": Case(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n" + POISON),
+    "101 unasked": Case(b"HTTP/1.1 101 OK\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n" + POISON),
     "chunk size in words": Case(ok(CHUNKED, b"2\r\nok\r\nnone\r\n\r\n"), EITHER),
     "chunk size with 0x": Case(ok(CHUNKED, b"0x2\r\nok\r\n0\r\n\r\n"), EITHER),
     "chunk longer than it says": Case(ok(CHUNKED, b"2\r\nokay\r\n0\r\n\r\n"), EITHER),

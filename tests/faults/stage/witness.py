@@ -1,4 +1,4 @@
-"""Backends inside the experiment's own process: a right one, whose answers prove whose they are, and ground for wrong ones."""
+"""Backends in the experiment's own process: a right one, whose answers prove whose they are, and ground for others."""
 
 from __future__ import annotations
 
