@@ -11,6 +11,7 @@ from gatewayd.wire.refused import Refused
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
+UNTIL_END = -3  # HTTP/2 without a Content-Length: until END_STREAM
 
 
 def request_length(length: bytes | None, coding: bytes | None, minor: int) -> int:

@@ -1,0 +1,399 @@
+"""Fields of HTTP/2 (RFC 9113 section 8): heads and trailers from lists of fields, and lists of fields from heads.
+
+A head that came by HTTP/2 is the same record as one that came by HTTP/1.1, under the same grammar: whatever is let in
+here can leave as HTTP/1.1 without a byte to escape. Each pair is validated before anything is built of it; pairs that
+were seen before, which is most of them on a warm connection, are one lookup of their line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gatewayd.wire.fields import FORBIDDEN_TRAILERS, Fields, allowed_trailers, join_block, split_block, without
+from gatewayd.wire.framing import UNTIL_END
+from gatewayd.wire.head import RequestHead, ResponseHead
+from gatewayd.wire.hpack import Field
+from gatewayd.wire.refused import Refused
+from gatewayd.wire.target import normal_path, split_authority
+
+
+class Malformed(Refused):
+    """A message that is malformed by RFC 9113 section 8.1.1: its stream is reset with PROTOCOL_ERROR. Any other Refused
+    is a message that HTTP/2 allows and we do not: it is answered with its status.
+    """
+
+    __slots__ = ()
+
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+# The values of `grammar.VALUE`, without white space around them (section 8.2.1).
+_VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(rb"(/[!$-;=@-\[\]-~]*)(\?[!\"$-~]*)?")
+_LOOSE_TARGET = re.compile(rb"(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
+
+_ORDINARY, _SPECIAL, _ONCE, _COOKIE, _BARRED, _PSEUDO = range(6)
+# Section 8.2.2: these belong to a connection of HTTP/1.1, and whoever sends them here wants to confuse someone.
+_OF_CONNECTION = frozenset(b"connection keep-alive proxy-connection transfer-encoding upgrade".split())
+_REQUEST_SPECIAL = frozenset(
+    b"""te trailer proxy-authorization http2-settings forwarded x-forwarded-for x-forwarded-host x-forwarded-proto
+    x-forwarded-port x-forwarded-server x-forwarded-prefix x-forwarded-ssl x-real-ip""".split()
+)
+_REQUEST_ONCE = frozenset(b"host content-length expect x-request-id".split())
+_RESPONSE_SPECIAL = frozenset(b"te trailer".split())
+_RESPONSE_ONCE = frozenset({b"content-length"})
+
+_MAX_NAMES = 1024
+_MAX_LINES = 1024
+_MAX_LINE_BYTES = 256
+
+
+class _Sorter:
+    """One direction's rules, and what it knows by heart: the kind of a name, and the line of a pair that is only passed
+    on. Bounded, and shared by all connections of a worker; credentials are not kept.
+    """
+
+    __slots__ = ("_joined", "_kinds", "_once", "_special", "lines")
+
+    def __init__(self, special: frozenset[bytes], once: frozenset[bytes], join_cookies: bool) -> None:
+        self._special = special
+        self._once = once
+        self._joined = join_cookies
+        self._kinds: dict[bytes, int] = {}
+        self.lines: dict[Field, bytes] = {}
+
+    def kind(self, name: bytes) -> int:
+        """The kind of a name. Malformed."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = self._judge(name)
+            if len(self._kinds) >= _MAX_NAMES:
+                self._kinds.clear()
+            self._kinds[name] = kind
+        return kind
+
+    def _judge(self, name: bytes) -> int:
+        if name[:1] == b":":
+            return _PSEUDO
+        if _NAME.fullmatch(name) is None:
+            raise Malformed(400, "bad_name")
+        if name in _OF_CONNECTION:
+            return _BARRED
+        if name in self._once:
+            return _ONCE
+        # An underscore is a dash to some backends: look-alikes are set aside under names that nobody asks for.
+        plain = name.replace(b"_", b"-")
+        if plain in self._special or plain in self._once or plain in _OF_CONNECTION:
+            return _SPECIAL
+        return _COOKIE if name == b"cookie" and self._joined else _ORDINARY
+
+    def sort(self, fields: Iterable[Field]) -> tuple[bytes, dict[bytes, bytes]]:
+        """(the block of lines to pass on, the special fields) of the fields after the pseudo-fields. Malformed."""
+        known = self.lines.get
+        lines: list[bytes] = []
+        specials: dict[bytes, bytes] = {}
+        crumbs: list[bytes] = []
+        for field in fields:
+            line = known(field)
+            if line is not None:
+                lines.append(line)
+                continue
+            name, value = field
+            kind = self.kind(name)
+            if _VALUE.fullmatch(value) is None:
+                raise Malformed(400, "bad_value")
+            if kind == _ORDINARY:
+                lines.append(self._line(field))
+            elif kind == _COOKIE:
+                crumbs.append(value)
+            else:
+                _set_aside(kind, name, value, specials)
+        if crumbs:  # section 8.2.3
+            lines.append(b"\r\ncookie: " + b"; ".join(crumbs))
+        return b"".join(lines), specials
+
+    def _line(self, field: Field) -> bytes:
+        line = b"\r\n%b: %b" % field
+        if len(line) <= _MAX_LINE_BYTES and field[0] not in _PRIVATE:
+            if len(self.lines) >= _MAX_LINES:
+                self.lines.clear()
+            self.lines[field] = line
+        return line
+
+
+_PRIVATE = frozenset(b"authorization set-cookie".split())
+
+
+def _set_aside(kind: int, name: bytes, value: bytes, specials: dict[bytes, bytes]) -> None:
+    if kind == _BARRED:
+        raise Malformed(400, "connection_field")
+    if kind == _PSEUDO:
+        raise Malformed(400, "pseudo_field_late")
+    if name in specials:
+        if kind == _ONCE:
+            raise Malformed(400, "repeated_" + name.decode().replace("-", "_"))
+        value = specials[name] + b", " + value
+    specials[name] = value
+
+
+_requests = _Sorter(_REQUEST_SPECIAL, _REQUEST_ONCE, join_cookies=True)
+_responses = _Sorter(_RESPONSE_SPECIAL, _RESPONSE_ONCE, join_cookies=False)
+
+
+def _pseudo_fields(fields: tuple[Field, ...], allowed: frozenset[bytes]) -> tuple[dict[bytes, bytes], int]:
+    """(the pseudo-fields, how many they are): all those that lead. Malformed: unknown or repeated ones."""
+    found: dict[bytes, bytes] = {}
+    count = 0
+    for name, value in fields:
+        if name[:1] != b":":
+            break
+        if name not in allowed or name in found:
+            raise Malformed(400, "bad_pseudo_field")
+        found[name] = value
+        count += 1
+    return found, count
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+_REQUEST_PSEUDO = frozenset(b":method :scheme :authority :path :protocol".split())
+_METHODS = frozenset(b"GET POST HEAD PUT DELETE PATCH OPTIONS".split())
+_SCHEMES = frozenset({b"http", b"https"})
+
+
+def request_head(fields: tuple[Field, ...], ended: bool, longest_line: int = 16384) -> RequestHead:
+    """The head of a request; `ended` says that its HEADERS had END_STREAM. As `parse_request`, with `minor` 1, and
+    `length` UNTIL_END for a body without Content-Length.
+
+    An extended CONNECT for a WebSocket (RFC 8441) becomes what HTTP/1.1 asks for one with: a GET with `upgrade`, so
+    that a rule means the same in both. Malformed; Refused: 400, 414, 417, 501.
+    """
+    pseudo, count = _pseudo_fields(fields, _REQUEST_PSEUDO)
+    block, specials = _requests.sort(fields[count:])
+    head = RequestHead()
+    head.block = block
+    head.specials = specials
+    head.minor = 1
+    head.end = 0
+    head.keep_alive = True
+    head.trusted = head.expect = head.trailers = False
+    head._fields = head._parameters = None
+    _read_method(head, pseudo)
+    _read_target(head, pseudo, longest_line)
+    _read_authority(head, pseudo.get(b":authority"), specials)
+    head.length = 0 if ended else UNTIL_END
+    if specials:
+        _read_specials(head, specials, ended)
+    if head.upgrade:
+        if ended or b"content-length" in specials:
+            raise Malformed(400, "upgrade_with_body")
+        head.length = 0
+        head.expect = False
+    return head
+
+
+def _read_method(head: RequestHead, pseudo: dict[bytes, bytes]) -> None:
+    method = pseudo.get(b":method")
+    head.upgrade = b""
+    if method in _METHODS and b":protocol" not in pseudo:
+        head.method = method
+        return
+    if method is None or _METHOD.fullmatch(method) is None:
+        raise Malformed(400, "bad_method")
+    if method == b"CONNECT":
+        protocol = pseudo.get(b":protocol")
+        if protocol is None:
+            raise Refused(501, "connect")
+        if protocol.lower() != b"websocket":
+            raise Refused(501, "unknown_protocol")
+        method = b"GET"
+        head.upgrade = b"websocket"
+    elif b":protocol" in pseudo:  # RFC 8441 section 4
+        raise Malformed(400, "bad_pseudo_field")
+    head.method = method
+
+
+def _read_target(head: RequestHead, pseudo: dict[bytes, bytes], longest_line: int) -> None:
+    target = pseudo.get(b":path")
+    if not target or b":scheme" not in pseudo:
+        raise Malformed(400, "no_path" if not target else "no_scheme")
+    if pseudo[b":scheme"] not in _SCHEMES:
+        raise Refused(400, "bad_scheme")
+    if len(target) > longest_line:
+        raise Refused(414, "line_too_long")
+    found = _TARGET.fullmatch(target)
+    if found is not None:
+        path, query = found.groups()
+        head.path = normal_path(path) if b"%" in path or b"/." in path else path
+        head.query = query or b""
+        return
+    head.query = b""
+    if target == b"*" and head.method == b"OPTIONS":
+        head.path = target
+        return
+    raise Refused(400, "bad_path" if _LOOSE_TARGET.fullmatch(target) else "bad_target")
+
+
+def _read_authority(head: RequestHead, authority: bytes | None, specials: dict[bytes, bytes]) -> None:
+    """Section 8.3.1: Host stands in for a missing :authority, and must not differ from one that is there."""
+    host = specials.pop(b"host", None)
+    if authority is None:
+        if host is None:
+            raise Refused(400, "no_host")
+        authority = host
+    elif host is not None and host.lower() != authority.lower():
+        raise Refused(400, "host_differs")
+    head.authority = authority
+    head.host = split_authority(authority)
+
+
+def _read_specials(head: RequestHead, specials: dict[bytes, bytes], ended: bool) -> None:
+    length = specials.get(b"content-length")
+    if length is not None:
+        head.length = _length(length)
+        if ended and head.length:  # section 8.1.1
+            raise Malformed(400, "body_cut")
+    expect = specials.get(b"expect")
+    if expect is not None:
+        if expect.lower() != b"100-continue":
+            raise Refused(417, "bad_expect")
+        head.expect = head.length != 0
+    te = specials.get(b"te")
+    if te is not None:
+        if te.lower() != b"trailers":  # section 8.2.2
+            raise Malformed(400, "bad_te")
+        head.trailers = True
+
+
+def _length(text: bytes) -> int:
+    if not text.isdigit() or len(text) > 18:
+        raise Malformed(400, "bad_content_length")
+    return int(text)
+
+
+# Of no meaning where RFC 8441 opens a WebSocket.
+_HANDSHAKE = frozenset(b"sec-websocket-key sec-websocket-accept".split())
+
+
+def request_start(head: RequestHead, path: bytes, authority: bytes, scheme: bytes) -> Fields:
+    """The pseudo-fields of a request to a backend, and those that say how it is framed. `path` is without query; its
+    forwarded lines follow (`Encoder.encode(request_start(...), block)`). A WebSocket is asked for as RFC 8441 says.
+    """
+    fields: Fields = [
+        (b":method", b"CONNECT" if head.upgrade else head.method),
+        (b":scheme", scheme),
+        (b":authority", authority),
+        (b":path", path + head.query),
+    ]
+    if head.upgrade:
+        fields.append((b":protocol", head.upgrade))
+        return fields
+    if head.specials:
+        if b"content-length" in head.specials:
+            fields.append((b"content-length", b"%d" % head.length))
+        if head.trailers:
+            fields.append((b"te", b"trailers"))
+        if b"trailer" in head.specials:
+            fields.append((b"trailer", head.specials[b"trailer"]))
+        if head.expect:
+            fields.append((b"expect", b"100-continue"))
+    return fields
+
+
+def request_block(head: RequestHead, block: bytes) -> bytes:
+    """The lines of a request that follow its start: all of them, but for the handshake of a WebSocket of HTTP/1.1."""
+    return without(block, _HANDSHAKE) if head.upgrade else block
+
+
+def request_fields(head: RequestHead, path: bytes, authority: bytes, scheme: bytes, block: bytes) -> Fields:
+    """All fields of a request to a backend, with the lines of `block`."""
+    return request_start(head, path, authority, scheme) + split_block(request_block(head, block))
+
+
+# -- responses ---------------------------------------------------------------------------------------------------------
+
+_RESPONSE_PSEUDO = frozenset({b":status"})
+_STATUS = re.compile(rb"[1-9][0-9][0-9]")
+
+
+def response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
+    """The head of a response to a request with `method`; `ended` says that its HEADERS had END_STREAM. `length` is what
+    follows: 0 or more octets, or UNTIL_END. Refused: 502.
+    """
+    try:
+        return _response_head(fields, ended, method)
+    except Refused as refused:
+        raise Malformed(502, refused.reason) from None
+
+
+def _response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
+    pseudo, count = _pseudo_fields(fields, _RESPONSE_PSEUDO)
+    status = pseudo.get(b":status", b"")
+    if _STATUS.fullmatch(status) is None or status == b"101":  # section 8.6
+        raise Malformed(502, "bad_status")
+    head = ResponseHead()
+    head.block, head.specials = _responses.sort(fields[count:])
+    head.status = int(status)
+    head.reason = b""
+    head.end = 0
+    head.keep_alive = True
+    length = head.specials.get(b"content-length")
+    declared = UNTIL_END if length is None else _length(length)
+    interim = head.status < 200
+    if interim and ended:  # section 8.1
+        raise Malformed(502, "interim_end")
+    if interim or head.status == 204:
+        if declared > 0 or (interim and length is not None):
+            raise Malformed(502, "body_not_allowed")
+        head.length = 0
+    elif ended or method == b"HEAD" or head.status == 304:
+        if declared > 0 and method != b"HEAD" and head.status != 304:
+            raise Malformed(502, "body_cut")
+        head.length = 0
+    else:
+        head.length = declared
+    return head
+
+
+def response_start(head: ResponseHead) -> Fields:
+    """:status, and the fields that say how a response is framed; the lines of its block follow
+    (`Encoder.encode(response_start(head), head.block)`). From a head of either version.
+    """
+    fields: Fields = [(b":status", b"%d" % head.status)]
+    if head.specials:
+        declared = head.declared
+        if declared is not None and head.status >= 200 and head.status != 204:
+            fields.append((b"content-length", b"%d" % int(declared)))
+        if b"trailer" in head.specials:
+            fields.append((b"trailer", head.specials[b"trailer"]))
+    return fields
+
+
+def response_fields(head: ResponseHead) -> Fields:
+    """All fields of a response to a client."""
+    return response_start(head) + split_block(head.block)
+
+
+# -- trailers ----------------------------------------------------------------------------------------------------------
+
+
+def trailer_block(fields: Iterable[Field]) -> bytes:
+    """The block of received trailers: those that may be forwarded (RFC 9110 section 6.5.1). Malformed: a pseudo-field,
+    a field of the connection, and what is outside the grammar (sections 8.1 and 8.2).
+    """
+    found: Fields = []
+    for name, value in fields:
+        kind = _responses.kind(name)
+        if kind in (_PSEUDO, _BARRED):
+            raise Malformed(400, "bad_trailers")
+        if _VALUE.fullmatch(value) is None:
+            raise Malformed(400, "bad_value")
+        if name.replace(b"_", b"-") not in FORBIDDEN_TRAILERS:
+            found.append((name, value))
+    return join_block(found)
+
+
+def trailer_fields(block: bytes) -> Fields:
+    """The trailers to send, from a block of either version."""
+    return split_block(allowed_trailers(block))
