@@ -41,7 +41,7 @@ LIMITS = {
     "RouteMustHaveParents": 20,
     "LatestObservedGenerationSet": 20,
     "DefaultTestTimeout": 20,
-    "MaxTimeToConsistency": 15,
+    "MaxTimeToConsistency": 10,
     "NamespacesMustBeReady": 60,
 }
 PARALLEL = "4"  # tests that wait for conditions need no core each
@@ -50,7 +50,8 @@ PARALLEL = "4"  # tests that wait for conditions need no core each
 def main() -> int:
     """The exit code: 0 when every test that ran passed, 1 when not, 2 when none could run."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("--run", default="", metavar="NAME,...", help="only these tests, without writing the reports")
+    only = "only these tests, without writing the reports; `passed`: all that passed in the report"
+    parser.add_argument("--run", default="", metavar="NAME,...", help=only)
     parser.add_argument("--debug", action="store_true", help="let the suite print requests and responses")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
@@ -60,6 +61,8 @@ def main() -> int:
         with alone():
             build.build()
             names = tuple(filter(None, arguments.run.split(",")))
+            if names == ("passed",):
+                names = report.passed((REPORTS / "README.md").read_text())
             return asyncio.run(interruptible(run(names, debug=arguments.debug)))
     except (build.Unbuildable, NotReady) as error:
         print(error, file=sys.stderr)

@@ -83,6 +83,11 @@ def table(found: list[Result], *, suite: str, gateway: str, date: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def passed(text: str) -> tuple[str, ...]:
+    """The names of the tests that passed, from the text of a table."""
+    return tuple(re.findall(r"^\| (\w+) \| [^|]* \| passed \|", text, re.MULTILINE))
+
+
 def _groups(found: Iterable[Result]) -> list[tuple[str, int, int]]:
     """(group, passed, failed) by the kind that a test's name begins with."""
     groups: dict[str, list[int]] = {}

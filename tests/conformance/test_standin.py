@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conformance.report import results, table
+from tests.conformance.report import passed, results, table
 from tests.conformance.standin import http, selectors
 from tests.conformance.standin.api import Api
 from tests.conformance.standin.deployments import Deployments
@@ -457,3 +457,4 @@ def test_results_and_table():
     text = table(found, suite="v1", gateway="0", date="2026-01-01")
     assert "1 passed, 1 failed, 1 skipped" in text
     assert "| HTTPRouteWeight | Gateway, HTTPRoute | passed | 1.2 |" in text
+    assert passed(text) == ("HTTPRouteWeight",)
