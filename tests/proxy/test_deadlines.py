@@ -358,3 +358,27 @@ def test_a_drain_closes_what_is_idle_and_finishes_the_rest(talk: Conversation):
     talk.backend().sends(OK)
     assert b"connection: close" in young.takes()
     assert talk.runtime.idle
+
+
+def test_a_body_that_is_complete_has_no_deadline(talk: Conversation):
+    client = talk.client()
+    client.sends(message("PUT / HTTP/1.1", "Host: a", "Content-Length: 2", body=b"a"))
+    backend = talk.backend()
+    client.sends(b"b")
+    talk.passes(50)
+    backend.sends(OK)
+    assert (client.takes(), client.state) == (OK, "open")
+
+
+def test_a_client_that_reads_again_is_idle_from_then_on(start: Start):
+    talk = start(idle_timeout=10.0)
+    client = talk.client()
+    client.stalls()
+    client.sends(GET)
+    talk.backend().sends(message("HTTP/1.1 200 OK", "content-length: 70000", body=b"x" * 70_000))
+    talk.passes(30)
+    client.reads()
+    talk.passes(9)
+    assert client.state == "open"
+    talk.passes(2)
+    assert client.state == "aborted"

@@ -458,3 +458,46 @@ def test_a_broken_chunk_cuts_the_response(talk: Conversation, rest: bytes):
     assert not client.takes().endswith(b"0\r\n\r\n")
     assert (client.state, backend.state) == ("aborted", "aborted")
     assert talk.line["reason"].startswith("bad_response_")
+
+
+def test_spare_bytes_after_a_streamed_response_end_the_connection(talk: Conversation):
+    client = talk.client()
+    client.sends(GET)
+    backend = talk.backend()
+    backend.sends(OK[:-1])
+    backend.sends(OK[-1:] + OK)
+    assert (client.takes(), client.state, backend.state) == (OK, "open", "aborted")
+    assert talk.runtime.counts.upstream_spare_bytes == 1
+
+
+def test_a_broken_chunk_within_an_early_response_cuts_it(talk: Conversation):
+    client = talk.client()
+    client.sends(message("PUT / HTTP/1.1", "Host: a", CHUNKED, body=b"1\r\na\r\n"))
+    backend = talk.backend()
+    backend.sends(OK[:-1])
+    client.sends(b"x\r\n")
+    assert (client.state, backend.state) == ("aborted", "aborted")
+
+
+def test_a_connection_handed_over_is_a_pooled_one(start: Start):
+    """Its backend may have closed it meanwhile, so the request is sent again."""
+    talk = start(upstream_connections=1)
+    first, second = talk.client(), talk.client()
+    first.sends(GET)
+    backend = talk.backend()
+    second.sends(GET)
+    backend.sends(OK)
+    backend.ends()
+    talk.backend().sends(OK)
+    assert second.takes() == OK
+
+
+def test_an_endpoint_that_refused_is_left_out(start: Start):
+    talk = start(endpoints=TWO)
+    client = talk.client()
+    client.sends(GET)
+    refused = talk.refuses()
+    talk.backend()
+    assert [endpoint.host for endpoint in talk.runtime.backends["shop"].live] == [
+        address for address in ("10.0.0.1", "10.0.0.2") if address != refused
+    ]

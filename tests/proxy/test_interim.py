@@ -271,3 +271,10 @@ def test_a_tunnel_counts_as_one_connection(talk: Conversation):
     assert len(talk.runtime.connections) == 1
     client.leaves()
     assert talk.runtime.counts.connections_closed == 1
+
+
+def test_a_tunnel_outlives_the_deadlines_of_requests(talk: Conversation):
+    client, backend = tunnel(talk)
+    talk.passes(1000)
+    client.sends(b"still there")
+    assert (backend.takes(), client.state) == (b"still there", "open")

@@ -303,3 +303,22 @@ def test_a_backend_of_http_1_0(talk: Conversation):
     second = talk.backend()
     second.sends(message("HTTP/1.0 200 OK", "Content-Length: 2", "Connection: keep-alive", body=b"ok"))
     assert (client.takes(), second.state) == (OK, "open")
+
+
+@pytest.mark.parametrize(
+    ("method", "first"),
+    [
+        ("GET", message("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=b"1\r\na\r\n0\r\n\r\n")),
+        ("HEAD", message("HTTP/1.1 200 OK", "Transfer-Encoding: chunked")),
+    ],
+)
+def test_the_framing_of_one_response_is_not_the_next_ones(talk: Conversation, method: str, first: bytes):
+    client = talk.client()
+    client.sends(message(f"{method} / HTTP/1.1", "Host: a"))
+    backend = talk.backend()
+    backend.sends(first)
+    client.takes()
+    client.sends(GET)
+    backend.sends(OK[:-1])
+    backend.sends(OK[-1:])
+    assert client.takes() == OK

@@ -74,7 +74,7 @@ def test_a_response_that_ends_while_the_client_is_slow_leaves_a_sound_connection
     backend = talk.backend()
     backend.takes()
     backend.sends(large(100_000, b"x" * 100_000))
-    assert (backend.state, backend.held_back()) == ("open", False)
+    assert (backend.state, backend.held_back(), backend.transport.protocol.paused) == ("open", False, False)
     other = talk.client()
     other.sends(GET)
     assert backend.takes() == ASKED
@@ -240,3 +240,49 @@ def test_zero_is_no_limit_of_those_who_wait(start: Start):
     for client in clients:
         backend.sends(OK)
         assert client.takes() == OK
+
+
+def test_the_rest_of_a_stuck_request_is_read_and_dropped_after_its_answer(talk: Conversation):
+    client = talk.client()
+    client.sends(message("PUT / HTTP/1.1", "Host: a", "Content-Length: 130000"))
+    backend = talk.backend()
+    backend.stalls()
+    client.sends(b"x" * 100_000)
+    assert client.held_back()
+    backend.sends(OK)
+    assert (client.takes(), client.held_back()) == (OK, False)
+    client.sends(b"x" * 30_000 + GET)
+    assert talk.backend().takes() == ASKED
+
+
+def test_what_comes_although_reading_rests_is_kept(talk: Conversation):
+    client = talk.client()
+    client.sends(message("PUT / HTTP/1.1", "Host: a", "Content-Length: 4", body=b"ab"))
+    client.transport.protocol.data_received(b"cd")
+    assert talk.backend().takes().endswith(b"\r\n\r\nabcd")
+
+
+def test_connections_are_counted(talk: Conversation):
+    _, pooled = talk.exchange()
+    backend = talk.runtime.backends["shop"]
+    (endpoint,) = backend.endpoints
+    assert (backend.open, endpoint.open, len(endpoint.idle)) == (1, 1, 1)
+    pooled.leaves()
+    assert (backend.open, endpoint.open, len(endpoint.idle)) == (0, 0, 0)
+
+
+def test_the_pool_of_an_endpoint_that_is_gone_is_closed(talk: Conversation):
+    idle_client, idle = talk.exchange()
+    busy_client = talk.client()
+    idle_client.sends(GET)
+    busy_client.sends(GET)
+    busy = talk.backend()
+    idle.takes()
+    idle.sends(OK)
+    talk.runtime.backends["shop"].update((("10.0.0.9", 80),))
+    talk.settle()
+    assert (idle.state, busy.state) == ("closed", "open")
+    busy.sends(OK)
+    assert (busy_client.takes(), busy.state) == (OK, "closed")
+    busy_client.sends(GET)
+    assert talk.backend().transport.peer == "10.0.0.9"
