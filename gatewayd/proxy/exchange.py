@@ -93,6 +93,8 @@ class Exchange:
         self.ended = ended
         self.trailers = trailers
         self.bytes_in = len(body)
+        if self.port.runtime.shedding:
+            return self.reply(503, b"overload")
         head = self.head
         listener = self.port.table.listeners.find(head.host)
         if listener is None:

@@ -128,7 +128,7 @@ class Replies1(asyncio.BaseProtocol):
         exchange = self.exchange
         assert exchange is not None
         request = exchange.head
-        keep = self.keep and request.keep_alive and not self.runtime.draining
+        keep = self.keep and request.keep_alive and not self.runtime.brief
         if self.half_closed and not self.tail:
             keep = False
         if keep and (self.left or exchange.began - self.born > self.port.settings.connection_lifetime):

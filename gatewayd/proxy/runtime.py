@@ -17,6 +17,7 @@ from gatewayd.proxy.certificates import Contexts
 from gatewayd.proxy.connector import Connector
 from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
 from gatewayd.proxy.port import Port, lift_zeros
+from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, STOP_ACCEPTING, Pressure
 from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
@@ -43,7 +44,9 @@ _DEADLINE = attrgetter("deadline")
 
 
 class Runtime:
-    """One worker's traffic. `timed` holds whatever has a `deadline` and an `expire(now)`; one sweep looks at all."""
+    """One worker's traffic. `timed` holds whatever has a `deadline` and an `expire(now)`; one sweep looks at all.
+    `brief` says that connections end with their present answer, `shedding` that new requests are answered 503.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, worker: int, access: AccessLog) -> None:
         self.loop = loop
@@ -53,7 +56,8 @@ class Runtime:
         self.connector = Connector(self)
         self.snapshot = Snapshot()
         self._settings: dict[str, Settings] = {}
-        self.draining = False
+        self.draining = self.brief = self.shedding = False
+        self.pressure = Pressure()
         self.connections: dict[Any, None] = {}
         self.timed: set[Any] = set()
         self.read_buffer = memoryview(bytearray(_READ_BUFFER))
@@ -186,11 +190,14 @@ class Runtime:
         task.add_done_callback(self._tasks.discard)
 
     def full(self) -> bool:
-        """Whether all descriptors that connections may have are taken; stops accepting then."""
-        if len(self.connections) + len(self._tasks) < self._limit:
+        """Whether no further connection may be taken, for want of descriptors or of memory; stops accepting then."""
+        if self._has_room():
             return False
         self.pause_accepting()
         return True
+
+    def _has_room(self) -> bool:
+        return len(self.connections) + len(self._tasks) < self._limit and self.pressure.level < STOP_ACCEPTING
 
     def pause_accepting(self) -> None:
         """Out of descriptors: leave connections in the queues, and make room in a moment, when those that were accepted
@@ -213,7 +220,7 @@ class Runtime:
             connection.transport.close()
 
     def _resume_accepting(self) -> None:
-        if not self._accepting and len(self.connections) + len(self._tasks) < self._limit:
+        if not self._accepting and self._has_room():
             self._accepting = True
             for _, acceptors in self._ports.values():
                 for acceptor in acceptors:
@@ -236,12 +243,26 @@ class Runtime:
                 except Exception as error:
                     self.failed(error)
         self._tick_backends(now)
+        self._feel_pressure()
         self._resolver.tick(self.loop.time(), self.backends)
         if not self.draining:
             self._resume_accepting()
             if not self._accepting:  # what was closed so far did not make room
                 self._close_idle()
         self._tell_time()
+
+    def _feel_pressure(self) -> None:
+        self.pressure.sweep()
+        level = self.pressure.level
+        self.brief = self.draining or level >= CLOSE_IDLE
+        self.shedding = level >= SHED
+        if level >= CLOSE_IDLE and self._accepting:
+            self._close_idle()
+
+    @property
+    def exhausted(self) -> bool:
+        """So little memory is left that the worker should give its place to a new one."""
+        return self.pressure.level >= EXHAUSTED
 
     def _tick_backends(self, now: float) -> None:
         """A share of the backends in each sweep, so that ten thousand of them stop nobody."""
@@ -265,7 +286,7 @@ class Runtime:
         for _, acceptors in self._ports.values():
             for acceptor in acceptors:
                 acceptor.drain()
-        self.draining = True
+        self.draining = self.brief = True
         now = monotonic()
         for connection in list(self.connections):
             if not connection.idle:

@@ -57,6 +57,10 @@ class Traffic(Protocol):
     def idle(self) -> bool:
         """Nothing is in flight."""
 
+    @property
+    def exhausted(self) -> bool:
+        """No memory is left; the worker had better give its place to a new one."""
+
     async def settle(self) -> None:
         """Wait until the names of backends are resolved for the first time."""
 
@@ -192,6 +196,9 @@ class Worker:
         self._access.flush()
         self._tell_errors()
         self._log.flush()
+        if self._runtime.exhausted and not self._draining:
+            self._log.error("memory is exhausted; this worker gives its place to a new one")
+            self.drain(ORPHAN_DRAIN)
         self._heap.tick(self._runtime.idle)
         if now >= self._next_beat:
             self._next_beat = now + BEAT - TICK / 2

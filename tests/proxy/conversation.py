@@ -258,6 +258,10 @@ class Loop:
     def create_task(self, work: Coroutine[Any, Any, None]) -> Task:
         return Task(self, work)
 
+    def call_later(self, delay: float, callback: Any) -> None:
+        """What is due in a moment is due at once."""
+        callback()
+
     def create_connection(self, make: Any, host: str, port: int) -> Connect:
         return Connect(self, make, host, port)
 

@@ -32,6 +32,7 @@ class Answering:
         self.held: set[socket.socket] = set()
         self.answered = 0
         self.errors: list[BaseException] = []
+        self.exhausted = False
 
     @property
     def idle(self) -> bool:

@@ -1,0 +1,48 @@
+"""Memory pressure: what a worker gives up, step by step, before the kernel takes all of it.
+
+The limit is the control group's (a container's). Without one there is nothing to measure against, and nothing is shed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+CLOSE_IDLE = 0.85  # connections that only wait are closed, and none is kept after its answer
+SHED = 0.92  # new requests are answered 503
+STOP_ACCEPTING = 0.95  # new connections are left in the queue
+EXHAUSTED = 0.98  # the worker ends, and a new one begins with an empty heap
+
+_GROUP = Path("/sys/fs/cgroup")
+_UNRECLAIMABLE = (b"anon", b"kernel", b"sock", b"shmem")
+
+
+class Pressure:
+    """How full the memory is: `level` is a share of the limit, 0.0 without a limit."""
+
+    __slots__ = ("_read", "level")
+
+    def __init__(self, read: Callable[[], float] | None = None) -> None:
+        self._read = group_reader() if read is None else read
+        self.level = 0.0
+
+    def sweep(self) -> None:
+        """Read again; 50 us where there is a limit."""
+        if self._read is not None:
+            self.level = self._read()
+
+
+def group_reader(group: Path = _GROUP) -> Callable[[], float] | None:
+    """A reader of used / limit of a control group (cgroup v2), None where it has no limit. Page cache does not count:
+    the kernel takes it back by itself.
+    """
+    try:
+        limit = int((group / "memory.max").read_text())
+    except (OSError, ValueError):  # no group, or "max"
+        return None
+
+    def read() -> float:
+        used = dict(line.split() for line in (group / "memory.stat").read_bytes().splitlines())
+        return sum(int(used.get(name, 0)) for name in _UNRECLAIMABLE) / limit
+
+    return read
