@@ -379,6 +379,7 @@ def test_when_all_refuse_there_is_no_service(start: Start):
     assert {talk.refuses(), talk.refuses()} == {"10.0.0.1", "10.0.0.2"}
     assert client.takes().startswith(b"HTTP/1.1 503 ")
     assert (talk.asks, talk.line["reason"]) == (0, "upstream_refused")
+    assert [endpoint.active for endpoint in talk.runtime.backends["shop"].endpoints] == [0, 0]
 
 
 def test_a_backend_that_refused_for_long_is_still_asked(talk: Conversation):

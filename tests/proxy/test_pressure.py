@@ -286,3 +286,26 @@ def test_the_pool_of_an_endpoint_that_is_gone_is_closed(talk: Conversation):
     assert (busy_client.takes(), busy.state) == (OK, "closed")
     busy_client.sends(GET)
     assert talk.backend().transport.peer == "10.0.0.9"
+
+
+def test_a_place_that_a_refusal_frees_is_taken(start: Start):
+    talk = start(upstream_connections=1)
+    first, second = talk.client(), talk.client()
+    first.sends(GET)
+    second.sends(GET)
+    talk.refuses()
+    assert first.takes().startswith(b"HTTP/1.1 503 ")
+    talk.backend().sends(OK)
+    assert second.takes() == OK
+
+
+def test_a_tiny_buffer_holds_uploads_too(start: Start):
+    talk = start(buffer_bytes=4096)
+    client = talk.client()
+    client.sends(message("PUT / HTTP/1.1", "Host: a", "Content-Length: 10000"))
+    backend = talk.backend()
+    backend.stalls()
+    client.sends(b"x" * 5000)
+    assert client.held_back()
+    backend.reads()
+    assert not client.held_back()
