@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _one(name: str, module_name: str, *, quick: bool) -> dict[str, Any]:
     module = importlib.import_module(f"tests.faults.{module_name}")
+    (OUT / f"{name}.log").unlink(missing_ok=True)
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures = runner.run(perform(module, quick=quick))
