@@ -12,8 +12,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.downstream1 import Downstream1, TlsDownstream1
+from gatewayd.proxy.downstream2 import TlsDownstream2
 from gatewayd.proxy.stream import Stream
-from gatewayd.wire.clienthello import MAX_HELLO, parse_client_hello
+from gatewayd.wire.clienthello import MAX_HELLO, ClientHello, parse_client_hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,11 +96,12 @@ class Acceptor:
         except OSError:
             sock.close()
 
-    async def secure(self, sock: socket.socket, context: ssl.SSLContext, listener: str) -> None:
+    async def secure(self, sock: socket.socket, context: ssl.SSLContext, listener: str, *, http2: bool) -> None:
         """The handshake, with the context that the ClientHello chose."""
+        kind = TlsDownstream2 if http2 else TlsDownstream1
         try:
             await self.runtime.loop.connect_accepted_socket(
-                lambda: TlsDownstream1(self.port, listener),
+                lambda: kind(self.port, listener),
                 sock,
                 ssl=context,
                 ssl_handshake_timeout=self.port.settings.tls_handshake_timeout,
@@ -144,9 +146,10 @@ class Greeting:
             self._seen = len(data)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(data) + 1)
         else:
-            self._choose(hello.server_name)
+            self._choose(hello)
 
-    def _choose(self, name: bytes) -> None:
+    def _choose(self, hello: ClientHello) -> None:
+        name = hello.server_name
         contexts = self._acceptor.contexts
         found = None if contexts is None else contexts.find(name)
         context = None if found is None else found[1].find(name)
@@ -155,7 +158,7 @@ class Greeting:
             return
         self._leave(self.runtime.left)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        self.runtime.spawn(self._acceptor.secure(self._sock, context, found[0].key))
+        self.runtime.spawn(self._acceptor.secure(self._sock, context, found[0].key, http2=b"h2" in hello.alpn))
 
     def _fail(self, alert: bytes) -> None:
         self.runtime.counts.tls_handshake_failures += 1
@@ -179,6 +182,9 @@ class Greeting:
     def expire(self, now: float) -> None:
         """No hello in time."""
         self._fail(b"")
+
+    def drain(self) -> None:
+        """A handshake goes on; the connection that it makes is drained like any other."""
 
     @property
     def transport(self) -> Any:

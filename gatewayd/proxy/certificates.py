@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 has no other (RFC 9325 section 4.2).
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_ALPN = ["http/1.1"]
+_ALPN = ["h2", "http/1.1"]
 
 
 def build_context(plan: CertificatePlan) -> ssl.SSLContext:

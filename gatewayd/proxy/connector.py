@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.upstream1 import Upstream1
+from gatewayd.proxy.upstream2 import Upstream2
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
@@ -18,19 +19,27 @@ if TYPE_CHECKING:
 class Connector:
     """Connections for exchanges that found none in the pool. One task for each connection made, none for a request."""
 
-    __slots__ = ("attempts", "runtime")
+    __slots__ = ("_shared", "attempts", "runtime")
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.attempts: set[Attempt] = set()
+        self._shared: dict[Endpoint, Attempt] = {}  # connections being made that will carry many streams
 
     def connect(self, exchange: Exchange) -> None:
         """Connect to the exchange's endpoint, or let it wait where the backend has all the connections it may have."""
         backend, endpoint = exchange.backend, exchange.endpoint
         assert backend is not None and endpoint is not None
         settings = exchange.settings
+        shared = self._shared.get(endpoint)
+        if shared is not None and len(shared.followers) < settings.upstream_pending:
+            shared.followers.append(exchange)
+            return
         if backend.open < settings.upstream_connections:
-            self.attempts.add(Attempt(self, exchange, backend, endpoint))
+            attempt = Attempt(self, exchange, backend, endpoint)
+            self.attempts.add(attempt)
+            if backend.shares_connections:
+                self._shared[endpoint] = attempt
         elif len(backend.waiting) < settings.upstream_pending and not exchange.head.upgrade:
             backend.waiting.append(exchange)
         else:
@@ -44,7 +53,7 @@ class Connector:
                 self.connect(exchange)
                 return
 
-    def hand_over(self, connection: Upstream1) -> bool:
+    def hand_over(self, connection: Upstream1 | Upstream2) -> bool:
         """Give a free connection to an exchange that waits; False when none does."""
         waiting = connection.backend.waiting
         while waiting:
@@ -57,6 +66,12 @@ class Connector:
                 exchange.connected(connection)
                 return True
         return False
+
+    def made(self, attempt: Attempt) -> None:
+        """An attempt is over, one way or the other."""
+        self.attempts.discard(attempt)
+        if self._shared.get(attempt.endpoint) is attempt:
+            del self._shared[attempt.endpoint]
 
     def tick(self, now: float, backends: list[Backend]) -> None:
         """Answer those that waited for a connection as long as one may take to be made."""
@@ -71,15 +86,18 @@ class Connector:
 
 
 class Attempt:
-    """One connection being made. It outlives an exchange whose client left: the connection then goes to the pool."""
+    """One connection being made. It outlives an exchange whose client left: the connection then goes to the pool.
+    `followers` are further exchanges that will share it.
+    """
 
-    __slots__ = ("_connector", "_task", "backend", "deadline", "endpoint", "exchange")
+    __slots__ = ("_connector", "_task", "backend", "deadline", "endpoint", "exchange", "followers")
 
     def __init__(self, connector: Connector, exchange: Exchange, backend: Backend, endpoint: Endpoint) -> None:
         self._connector = connector
         self.exchange = exchange
         self.backend = backend
         self.endpoint = endpoint
+        self.followers: list[Exchange] = []
         self.deadline = monotonic() + exchange.settings.connect_timeout
         backend.open += 1
         endpoint.open += 1
@@ -89,7 +107,8 @@ class Attempt:
 
     async def _run(self, exchange: Exchange) -> None:
         runtime = self._connector.runtime
-        connection = Upstream1(exchange.port, self.backend, self.endpoint)
+        kind: type[Upstream1 | Upstream2] = Upstream2 if self.backend.shares_connections else Upstream1
+        connection = kind(exchange.port, self.backend, self.endpoint)
         try:
             await runtime.loop.create_connection(lambda: connection, self.endpoint.host, self.endpoint.port)
         except OSError:
@@ -102,7 +121,7 @@ class Attempt:
             self.backend.worked(self.endpoint)
             self._use(connection)
 
-    def _use(self, connection: Upstream1) -> None:
+    def _use(self, connection: Any) -> None:
         runtime = self._connector.runtime
         exchange = self.exchange
         if exchange.down is not None and exchange.up is None and not exchange.status:
@@ -112,8 +131,18 @@ class Attempt:
                 runtime.failed(error)
                 exchange.reply(502, b"exception")
         else:
-            connection.request_ended = True
-            connection.release(monotonic())
+            connection.release_new(monotonic())
+        for follower in self.followers:
+            if follower.down is not None and follower.up is None and not follower.status:
+                self._follow(follower, connection)
+
+    def _follow(self, exchange: Exchange, connection: Any) -> None:
+        """One more exchange for a connection that many share, or for a further one when it takes no more."""
+        if connection in self.endpoint.idle:
+            del self.endpoint.idle[connection]
+            exchange.connected(connection)
+        else:
+            self._connector.connect(exchange)
 
     def _failed(self, reason: bytes) -> None:
         self._done()
@@ -124,12 +153,15 @@ class Attempt:
         self.backend.failed(self.endpoint, monotonic())
         if self.exchange.down is not None:
             self.exchange.connect_failed(reason)
+        for follower in self.followers:
+            if follower.down is not None:
+                follower.connect_failed(reason)
         if self.backend.waiting:
             self._connector.next_waiting(self.backend)
 
     def _done(self) -> None:
         self._connector.runtime.timed.discard(self)
-        self._connector.attempts.discard(self)
+        self._connector.made(self)
 
     def expire(self, now: float) -> None:
         """The connect timeout is over."""

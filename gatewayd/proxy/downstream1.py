@@ -16,11 +16,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
+from gatewayd.proxy.downstream2 import Downstream2
 from gatewayd.proxy.exchange import Exchange
+from gatewayd.proxy.gone import GONE
 from gatewayd.proxy.replies1 import Replies1
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire.body import ChunkedBody
 from gatewayd.wire.fields import allowed_trailers
+from gatewayd.wire.frames import PREFACE
 from gatewayd.wire.framing import CHUNKED
 from gatewayd.wire.head import parse_request
 from gatewayd.wire.refused import Refused
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 NEVER = float("inf")
 DRAINING = -2
+GRACE = 1.0
 LINGER = 5.0  # seconds in which a client may still send what will not be read
 RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds: the close throws away and sends RST
 
@@ -136,7 +140,8 @@ class Downstream1(Replies1):
             try:
                 head = parse_request(data, self.port.limits, self.scanned)
             except Refused as refused:
-                self.refuse(refused)
+                if refused.status != 505 or not self._speaks2(data):
+                    self.refuse(refused)
                 break
             if head is None:
                 self._wait_for_head(data)
@@ -151,6 +156,17 @@ class Downstream1(Replies1):
             self._read_on()
         if self.half_closed:
             self._end_half_closed()
+
+    def _speaks2(self, data: bytes) -> bool:
+        """HTTP/2 with prior knowledge on a port in clear text (RFC 9113 section 3.3): its preface is no request."""
+        if not data.startswith(PREFACE[:16]) or self.port.scheme != b"http":
+            return False
+        self.runtime.left(self)
+        connection = Downstream2(self.port)
+        self.transport.set_protocol(connection)
+        connection.connection_made(self.transport)
+        connection.data_received(data)
+        return True
 
     def _begin(self, head: Any, data: bytes) -> None:
         head.trusted = self.trusted
@@ -434,6 +450,15 @@ class Downstream1(Replies1):
         if exchange.up is not None:
             exchange.up.resume()
 
+    def drain(self) -> None:
+        """Close if nothing is in flight; a connection this young may have its first request on the way."""
+        if self.idle:
+            now = monotonic()
+            if now - self.born < GRACE:
+                self.deadline = now + GRACE
+            else:
+                self.transport.close()
+
     @property
     def idle(self) -> bool:
         """Nothing in flight and nothing begun."""
@@ -456,27 +481,5 @@ class TlsDownstream1(Downstream1, asyncio.BufferedProtocol):
         self.data_received(bytes(self.runtime.read_buffer[:size]))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """uvloop's TLS keeps the bound methods of a buffered protocol: were the transport still held here, each
-        connection would be a cycle of 40 kB that waits for the collector.
-        """
         super().connection_lost(error)
-        self.transport = _GONE
-
-
-class _Gone:
-    """Stands for the transport of a connection that is lost: whatever is asked of it has happened."""
-
-    def abort(self) -> None:
-        """Nothing is left to cut."""
-
-    close = write_eof = pause_reading = resume_reading = abort
-
-    def get_extra_info(self, name: str) -> None:
-        """There is no socket any more."""
-
-    def can_write_eof(self) -> bool:
-        """Nothing can be written."""
-        return False
-
-
-_GONE = _Gone()
+        self.transport = GONE

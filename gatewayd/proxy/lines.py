@@ -10,6 +10,7 @@ from gatewayd.observe.access import quoted
 
 if TYPE_CHECKING:
     from gatewayd.proxy.downstream1 import Downstream1
+    from gatewayd.proxy.downstream2 import Downstream2
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.stream import Stream
 
@@ -49,7 +50,7 @@ def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
     )
 
 
-def refused_line(down: Downstream1, status: int, reason: bytes, moment: bytes) -> bytes:
+def refused_line(down: Downstream1 | Downstream2, status: int, reason: bytes, moment: bytes) -> bytes:
     """The line of bytes that were no request: nothing of them is quoted."""
     return (
         b'{"time":"%b","client":"%b","method":"","host":"","path":"","status":%d,"bytes_in":0,"bytes_out":0,'

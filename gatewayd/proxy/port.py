@@ -13,6 +13,7 @@ from gatewayd.wire.head import HeadLimits
 if TYPE_CHECKING:
     from gatewayd.observe.counters import RuleCounters
     from gatewayd.proxy.downstream1 import Downstream1
+    from gatewayd.proxy.downstream2 import Downstream2
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.runtime import Runtime
     from gatewayd.routing.table import ListenerTable, PortTable
@@ -68,7 +69,7 @@ class Port:
         address = ip_address(text.partition("%")[0])
         return text.encode(), any(address in network for network in self._networks)
 
-    def describe_trusted(self, down: Downstream1, exchange: Exchange) -> bytes:
+    def describe_trusted(self, down: Downstream1 | Downstream2, exchange: Exchange) -> bytes:
         """What the backend is told about a client behind a proxy that is trusted: its word, and the proxy's address."""
         head = exchange.head
         said = head.specials

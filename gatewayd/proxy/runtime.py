@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from gatewayd.observe.access import AccessLog
     from gatewayd.proxy.downstream1 import Downstream1
+    from gatewayd.proxy.downstream2 import Downstream2
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.stream import Stream
     from gatewayd.routing.rule import Rule
@@ -38,7 +39,6 @@ _DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be lef
 _CLOSE_AT_ONCE = 64
 _SETTLED = 0.02  # seconds after which an accepted connection is known
 _TURNS = 4  # sweeps in which every backend is looked at once
-_GRACE = 1.0  # a connection this young may have its first request on the way
 _DEFAULTS = Settings()
 _DEADLINE = attrgetter("deadline")
 
@@ -287,14 +287,8 @@ class Runtime:
             for acceptor in acceptors:
                 acceptor.drain()
         self.draining = self.brief = True
-        now = monotonic()
         for connection in list(self.connections):
-            if not connection.idle:
-                continue
-            if now - connection.born < _GRACE:
-                connection.deadline = now + _GRACE
-            else:
-                connection.transport.close()
+            connection.drain()
         for backend in self.backends.values():
             for endpoint in backend.endpoints:
                 endpoint.close_idle()
@@ -333,7 +327,7 @@ class Runtime:
         """The access line of a TCP stream."""
         self.access.write(stream_line(stream, now, self.access.moment(now)))
 
-    def refused(self, down: Downstream1, status: int, reason: str, now: float) -> None:
+    def refused(self, down: Downstream1 | Downstream2, status: int, reason: str, now: float) -> None:
         """Count and log what was no request."""
         self.counts.requests_refused += 1
         down.port.missed(None).add(status, 0.0, 0, 0)

@@ -210,6 +210,9 @@ class Stream:
         """Cut both sides."""
         self.end(b"aborted")
 
+    def drain(self) -> None:
+        """Streams go on until the drain is over."""
+
     @property
     def idle(self) -> bool:
         """A stream is always in use."""

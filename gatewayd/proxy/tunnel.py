@@ -70,6 +70,9 @@ class Tunnel:
         """The client's transport (the worker closes connections by it)."""
         return self.client.transport
 
+    def drain(self) -> None:
+        """Tunnels go on until the drain is over."""
+
     @property
     def idle(self) -> bool:
         """A tunnel is always in use."""

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
-from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE
+from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE, UNTIL_END
 from gatewayd.wire.head import parse_response
 from gatewayd.wire.refused import Refused
 
@@ -122,7 +122,7 @@ class Upstream1(asyncio.Protocol):
         self.request_ended = ended
         head = exchange.head
         self.deadline = exchange.sent + self.port.settings.first_byte_timeout if ended else NEVER
-        end = self._frame(head, body, ended, trailers) if head.specials else _END
+        end = self._frame(head, body, ended, trailers) if head.specials or head.length else _END
         self.write(
             b"%b %b%b HTTP/1.1\r\nhost: %b%b%b"
             % (head.method, exchange.path, head.query, exchange.authority, exchange.block, end)
@@ -130,7 +130,7 @@ class Upstream1(asyncio.Protocol):
 
     def _frame(self, head: RequestHead, body: bytes, ended: bool, trailers: bytes) -> bytes:
         """The framing fields, written anew, the end of the head, and the first of the body."""
-        self.request_chunked = head.length == CHUNKED
+        self.request_chunked = head.length in (CHUNKED, UNTIL_END)
         fields = b"\r\nte: trailers\r\nconnection: te" if head.trailers and not head.upgrade else b""
         if self.request_chunked:
             fields += b"\r\ntransfer-encoding: chunked"

@@ -130,8 +130,14 @@ def _machine() -> _State:
 _ROOT = _machine()
 
 
+# `bytes.join` takes 80 octets for each part while it works: longer texts grow in one array.
+_LONG = 1024
+
+
 def decode(data: bytes) -> bytes:
     """The text of `data`. HuffmanError (a compression error of the connection)."""
+    if len(data) > _LONG:
+        return _decode_long(data)
     state = _ROOT
     parts = []
     for byte in data:
@@ -140,3 +146,14 @@ def decode(data: bytes) -> bytes:
     if not state.final:
         raise HuffmanError("bad padding")
     return b"".join(parts)
+
+
+def _decode_long(data: bytes) -> bytes:
+    state = _ROOT
+    found = bytearray()
+    for byte in data:
+        state, text = state[byte]
+        found += text
+    if not state.final:
+        raise HuffmanError("bad padding")
+    return bytes(found)

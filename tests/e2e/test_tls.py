@@ -71,14 +71,14 @@ def test_the_name_asked_for_chooses_the_certificate(site: Site, host: str, certi
     assert reply.json["tls"] is None  # the gateway ends TLS; the backend is asked in clear
 
 
-def test_curl_verifies_and_negotiates_http_1_1(site: Site):
+def test_curl_verifies_and_negotiates_http_2(site: Site):
     port = site.gateway.ports[443]
     said = curl(
         "--cacert", str(site.scratch / "shop.crt"), "--resolve", f"shop.example.com:{port}:127.0.0.1",
         "-w", "\n%{http_version} %{ssl_verify_result}", f"https://shop.example.com:{port}/",
     )  # fmt: skip
     body, _, facts = said.rpartition("\n")
-    assert facts == "1.1 0"
+    assert facts == "2 0"
     assert json.loads(body)["host"] == f"shop.example.com:{port}"
 
 
@@ -86,7 +86,7 @@ def test_curl_verifies_and_negotiates_http_1_1(site: Site):
 def test_openssl_speaks_both_versions(site: Site, option: str, version: str):
     said = _s_client(site.gateway.ports[443], "-servername", "shop.example.com", option, "-alpn", "h2,http/1.1")
     assert f"Protocol  : {version}" in said or f"New, {version}" in said
-    assert "ALPN protocol: http/1.1" in said
+    assert "ALPN protocol: h2" in said
 
 
 def test_tls_1_1_is_refused(site: Site):
