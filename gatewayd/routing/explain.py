@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from gatewayd.wire.grpc import is_grpc
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # The steps of the precedence that follow hostname and path, in the order of `Match.key`.
 _STEPS = (
+    "being for gRPC",
+    "length of the method's name",
     "method",
     "number of headers",
     "number of query parameters",
@@ -80,8 +84,12 @@ def _judge(
 ) -> tuple[str, str]:
     if winner is not None and match is winner[1] and table is winner[0]:
         return "taken", ""
+    if match.call and not match.calls(head.path):
+        return "differs", "path"
     if match.method is not None and match.method != head.method:
         return "differs", "method"
+    if match.grpc and not is_grpc(head.value(b"content-type")):
+        return "differs", "content-type (no gRPC)"
     for predicate in match.headers:
         if not predicate.holds(head.value(predicate.name)):
             return "differs", f"header {predicate.name.decode()}"

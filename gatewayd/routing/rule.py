@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import re2
 
 from gatewayd.wire.fields import BlockEdit
+from gatewayd.wire.grpc import is_grpc
 
 if TYPE_CHECKING:
     from gatewayd.routing.snapshot import (
@@ -155,7 +156,9 @@ class Match:
 
     __slots__ = (
         "always",
+        "call",
         "expression",
+        "grpc",
         "headers",
         "index",
         "key",
@@ -176,10 +179,16 @@ class Match:
         self.method = plan.method
         self.headers = tuple(Predicate(condition) for condition in _distinct(plan.headers))
         self.query = tuple(Predicate(condition) for condition in _distinct(plan.query))
-        self.always = plan.method is None and not self.headers and not self.query
+        self.grpc = plan.grpc
+        self.call = b"/" + plan.call if plan.call else b""
+        self.always = plan.method is None and not self.headers and not self.query and not plan.grpc and not plan.call
         self.expression: Any = regex(plan.path) if plan.path_kind == "regex" else None
         # Gateway API, HTTPRouteRule.matches: method, headers, query, then age, name, order of rules and matches.
+        # GRPCRouteRule.matches: characters of the method, headers, and the same ties. A match that asks for gRPC asks
+        # for more than one that does not, so a call goes to a GRPCRoute where an HTTPRoute has the same path.
         self.key = (
+            not plan.grpc,
+            -len(plan.call),
             plan.method is None,
             -len(self.headers),
             -len(self.query),
@@ -193,10 +202,18 @@ class Match:
         """Whether everything but the path fits the request."""
         if self.method is not None and self.method != head.method:
             return False
+        if self.grpc and not is_grpc(head.value(b"content-type")):
+            return False
+        if self.call and not self.calls(head.path):
+            return False
         for predicate in self.headers:
             if not predicate.holds(head.value(predicate.name)):
                 return False
         return not self.query or all(predicate.holds(head.parameters.get(predicate.name)) for predicate in self.query)
+
+    def calls(self, path: bytes) -> bool:
+        """Whether `path` is `/<service>/<call>` (gRPC over HTTP/2, "Path")."""
+        return path.endswith(self.call) and path.count(b"/") == 2 and len(path) > len(self.call) + 1
 
 
 def _distinct(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

@@ -62,13 +62,19 @@ class Condition(Plan, frozen=True):
 
 
 class MatchPlan(Plan, frozen=True):
-    """One entry of rules[].matches: all parts must hold. `path` is in the normal form of `wire.path`."""
+    """One entry of rules[].matches: all parts must hold. `path` is in the normal form of `wire.path`.
+
+    `grpc`: only calls of gRPC match, by their Content-Type. `call`: the method of a call to whatever service, so the
+    path must be `/<service>/<call>`.
+    """
 
     path_kind: Literal["exact", "prefix", "regex"] = "prefix"
     path: bytes = b"/"
     method: bytes | None = None
     headers: tuple[Condition, ...] = ()
     query: tuple[Condition, ...] = ()
+    grpc: bool = False
+    call: bytes = b""
 
 
 class SharePlan(Plan, frozen=True):
@@ -133,7 +139,7 @@ class PortPlan(Plan, frozen=True):
 class BackendPlan(Plan, frozen=True):
     """One port of one Service (or other backend kind) and where it is served now."""
 
-    key: str  # "namespace/service:port"
+    key: str  # "namespace/service:port", or "namespace/service:port/h2c" where a GRPCRoute asks for that protocol
     endpoints: tuple[tuple[str, int], ...] = ()
     protocol: Literal["http1", "h2c", "ws"] = "http1"
     dns: tuple[str, int] | None = None  # ExternalName: resolved by the worker, refreshed in the background

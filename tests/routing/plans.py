@@ -33,6 +33,19 @@ def match(path: str = "/", method: str = "", headers: str = "", query: str = "")
     )
 
 
+def call(service: str = "", method: str = "", headers: str = "") -> MatchPlan:
+    """A match of a GRPCRoute."""
+    exact = bool(service and method)
+    return MatchPlan(
+        path_kind="exact" if exact else "prefix",
+        path=f"/{service}/{method}".encode() if exact else f"/{service}".encode(),
+        method=b"POST",
+        headers=conditions(headers),
+        grpc=True,
+        call=b"" if service else method.encode(),
+    )
+
+
 def route(name: str, *rules: MatchPlan | Iterable[MatchPlan], created: str = "", namespace: str = "ns") -> RoutePlan:
     """A route; each of its rules is a match or several."""
     plans = []

@@ -20,6 +20,8 @@ HOSTS = ["", "", "*.c", "*.b.c", "*.a.b.c", "c", "b.c", "a.b.c", "x.a.b.c", "*.d
 _ASKED_HOSTS = ["c", "b.c", "a.b.c", "x.a.b.c", "y.x.a.b.c", "x.b.c", "x.c", "d", "z.d", "xb.c"]
 _PATHS = ["/", "/", "/a", "/a/b", "/a/b/c", "/ab", "/b"]
 _REGEXES = ["/a.*", "/[ab]", "/a/b|/b", "/.*c", "/", "/a/[a-z]", ".*"]
+_CALLS = [("exact", "/a/b", ""), ("prefix", "/a", ""), ("prefix", "/", "b"), ("prefix", "/", "bc"), ("prefix", "/", "")]
+_TYPES = ["application/grpc", "application/grpc", "application/grpc+proto", "application/grpc-web", "text/plain"]
 _ASKED_PATHS = [*_PATHS, "/a/", "/a//b", "/a/b/c/d", "/a/bc", "//", "/c", "/a/b/c/" + "d/" * 40]
 _CONDITIONS = [
     Condition(b"x", b"1"),
@@ -42,6 +44,8 @@ def _conditions(dice: Random) -> tuple[Condition, ...]:
 
 def a_match(dice: Random) -> MatchPlan:
     """A match."""
+    if dice.random() < 0.2:
+        return a_call(dice)
     kind = dice.choice(["exact", "prefix", "prefix", "regex"])
     path = dice.choice(_REGEXES if kind == "regex" else _PATHS)
     method = dice.choice([None, None, None, b"GET", b"PUT"])
@@ -51,6 +55,19 @@ def a_match(dice: Random) -> MatchPlan:
         method=method,
         headers=_conditions(dice),
         query=_conditions(dice),
+    )
+
+
+def a_call(dice: Random) -> MatchPlan:
+    """A match of a GRPCRoute: a service and a method, or one of them, or neither."""
+    kind, path, call = dice.choice(_CALLS)
+    return MatchPlan(
+        path_kind=kind,  # type: ignore[arg-type]
+        path=path.encode(),
+        method=b"POST",
+        headers=_conditions(dice),
+        grpc=True,
+        call=call.encode(),
     )
 
 
@@ -101,12 +118,14 @@ def _pairs(dice: Random) -> list[tuple[str, str]]:
 
 def a_request(dice: Random) -> Asked:
     """A request."""
+    method = dice.choice(["GET", "GET", "PUT", "POST", "POST"])
+    types = [("content-type", dice.choice(_TYPES))] if method == "POST" else []
     return Asked(
-        method=dice.choice(["GET", "GET", "PUT", "POST"]),
+        method=method,
         host=dice.choice(_ASKED_HOSTS),
         path=dice.choice(_ASKED_PATHS),
         query="&".join(f"{name}={value}" for name, value in _pairs(dice)),
-        fields=tuple(_pairs(dice)),
+        fields=(*_pairs(dice), *types),
     )
 
 

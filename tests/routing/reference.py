@@ -42,8 +42,10 @@ def host_rank(pattern: str) -> tuple[bool, bool, int]:
 
 
 def path_fits(match: MatchPlan, path: str) -> bool:
-    """HTTPPathMatch."""
+    """HTTPPathMatch; GRPCMethodMatch with a method only."""
     value = match.path.decode()
+    if match.call and not re.fullmatch(f"/[^/]+/{re.escape(match.call.decode())}", path):
+        return False
     if match.path_kind == "exact":
         return path == value
     if match.path_kind == "regex":
@@ -64,8 +66,11 @@ def _first_by_name(conditions: tuple[Condition, ...]) -> list[Condition]:
 
 
 def rest_fits(match: MatchPlan, asked: Asked) -> bool:
-    """HTTPRouteMatch: everything but the path."""
+    """HTTPRouteMatch and GRPCRouteMatch: everything but the path."""
     if match.method is not None and match.method.decode() != asked.method:
+        return False
+    types = [value for name, value in asked.fields if name == "content-type"]
+    if match.grpc and not re.match(r"application/grpc($|[+;])", "".join(types)):
         return False
     for condition in _first_by_name(match.headers):
         values = [value for name, value in asked.fields if name.lower() == condition.name.decode()]
@@ -86,7 +91,7 @@ def listener_of(port: PortPlan, host: str) -> ListenerPlan | None:
 
 
 def find(port: PortPlan, routes: Mapping[str, RoutePlan], asked: Asked) -> Won | None:
-    """HTTPRouteRule.matches: of all matches that fit, the first by the order of precedence."""
+    """HTTPRouteRule.matches, GRPCRouteRule.matches: of all matches that fit, the first by the order of precedence."""
     listener = listener_of(port, asked.host)
     if listener is None:
         return None
@@ -100,6 +105,8 @@ def find(port: PortPlan, routes: Mapping[str, RoutePlan], asked: Asked) -> Won |
                         rank = (
                             host_rank(host),
                             _path_rank(match),
+                            not match.grpc,
+                            -len(match.call),
                             match.method is None,
                             -len(_first_by_name(match.headers)),
                             -len(_first_by_name(match.query)),

@@ -5,7 +5,7 @@ import pytest
 from gatewayd.routing.explain import explain
 from gatewayd.routing.snapshot import MatchPlan
 from gatewayd.routing.table import PortTable
-from tests.routing.plans import head, match, route, table
+from tests.routing.plans import call, head, match, route, table
 
 
 def told(ports: PortTable, request: str, *fields: str) -> list[tuple[str, str, str]]:
@@ -24,12 +24,26 @@ STEPS = [  # what the loser has, what the winner has, the step at which they are
     (match("/p", query="q=1"), match("/p", headers="x=1"), "number of headers"),
     (match("/p"), match("/p", query="q=1"), "number of query parameters"),
 ]
+CALL_STEPS = [
+    (call(), call("S", "M"), "kind of path (Exact goes before PathPrefix)"),
+    (call(method="M"), call("S"), "length of the path"),
+    (call(headers="x=1"), call(method="M"), "length of the method's name"),
+    (call(method="M"), call(method="M", headers="x=1"), "number of headers"),
+    (match("=/S/M", "POST", "x=1"), call("S", "M"), "being for gRPC"),
+]
 
 
 @pytest.mark.parametrize(("loser", "winner", "step"), STEPS)
 def test_the_step_at_which_a_match_lost(loser: MatchPlan, winner: MatchPlan, step: str):
     ports = table(route("a", loser), route("b", winner))
     assert sorted(told(ports, "/p?q=1", "x: 1")) == [("a", "lost", step), ("b", "taken", "")]
+
+
+@pytest.mark.parametrize(("loser", "winner", "step"), CALL_STEPS)
+def test_the_step_at_which_a_call_was_lost(loser: MatchPlan, winner: MatchPlan, step: str):
+    ports = table(route("a", loser), route("b", winner))
+    found = told(ports, "POST http://h/S/M", "x: 1", "content-type: application/grpc")
+    assert sorted(found) == [("a", "lost", step), ("b", "taken", "")]
 
 
 def test_the_steps_of_equal_matches():
