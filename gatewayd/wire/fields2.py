@@ -15,145 +15,12 @@ from gatewayd.wire.framing import UNTIL_END
 from gatewayd.wire.head import RequestHead, ResponseHead
 from gatewayd.wire.hpack import Field
 from gatewayd.wire.refused import Refused
+from gatewayd.wire.sorter2 import BARRED, PSEUDO, REQUESTS, RESPONSES, VALUE, Malformed, pseudo_fields
 from gatewayd.wire.target import normal_path, split_authority
 
-
-class Malformed(Refused):
-    """A message that is malformed by RFC 9113 section 8.1.1: its stream is reset with PROTOCOL_ERROR. Any other Refused
-    is a message that HTTP/2 allows and we do not: it is answered with its status.
-    """
-
-    __slots__ = ()
-
-
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
-# The values of `grammar.VALUE`, without white space around them (section 8.2.1).
-_VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"(/[!$-;=@-\[\]-~]*)(\?[!\"$-~]*)?")
 _LOOSE_TARGET = re.compile(rb"(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
-
-_ORDINARY, _SPECIAL, _ONCE, _COOKIE, _BARRED, _PSEUDO = range(6)
-# Section 8.2.2: these belong to a connection of HTTP/1.1, and whoever sends them here wants to confuse someone.
-_OF_CONNECTION = frozenset(b"connection keep-alive proxy-connection transfer-encoding upgrade".split())
-_REQUEST_SPECIAL = frozenset(
-    b"""te trailer proxy-authorization http2-settings forwarded x-forwarded-for x-forwarded-host x-forwarded-proto
-    x-forwarded-port x-forwarded-server x-forwarded-prefix x-forwarded-ssl x-real-ip""".split()
-)
-_REQUEST_ONCE = frozenset(b"host content-length expect x-request-id".split())
-_RESPONSE_SPECIAL = frozenset(b"te trailer".split())
-_RESPONSE_ONCE = frozenset({b"content-length"})
-
-_MAX_NAMES = 1024
-_MAX_LINES = 1024
-_MAX_LINE_BYTES = 256
-
-
-class _Sorter:
-    """One direction's rules, and what it knows by heart: the kind of a name, and the line of a pair that is only passed
-    on. Bounded, and shared by all connections of a worker; credentials are not kept.
-    """
-
-    __slots__ = ("_joined", "_kinds", "_once", "_special", "lines")
-
-    def __init__(self, special: frozenset[bytes], once: frozenset[bytes], join_cookies: bool) -> None:
-        self._special = special
-        self._once = once
-        self._joined = join_cookies
-        self._kinds: dict[bytes, int] = {}
-        self.lines: dict[Field, bytes] = {}
-
-    def kind(self, name: bytes) -> int:
-        """The kind of a name. Malformed."""
-        kind = self._kinds.get(name)
-        if kind is None:
-            kind = self._judge(name)
-            if len(self._kinds) >= _MAX_NAMES:
-                self._kinds.clear()
-            self._kinds[name] = kind
-        return kind
-
-    def _judge(self, name: bytes) -> int:
-        if name[:1] == b":":
-            return _PSEUDO
-        if _NAME.fullmatch(name) is None:
-            raise Malformed(400, "bad_name")
-        if name in _OF_CONNECTION:
-            return _BARRED
-        if name in self._once:
-            return _ONCE
-        # An underscore is a dash to some backends: look-alikes are set aside under names that nobody asks for.
-        plain = name.replace(b"_", b"-")
-        if plain in self._special or plain in self._once or plain in _OF_CONNECTION:
-            return _SPECIAL
-        return _COOKIE if name == b"cookie" and self._joined else _ORDINARY
-
-    def sort(self, fields: Iterable[Field]) -> tuple[bytes, dict[bytes, bytes]]:
-        """(the block of lines to pass on, the special fields) of the fields after the pseudo-fields. Malformed."""
-        known = self.lines.get
-        lines: list[bytes] = []
-        specials: dict[bytes, bytes] = {}
-        crumbs: list[bytes] = []
-        for field in fields:
-            line = known(field)
-            if line is not None:
-                lines.append(line)
-                continue
-            name, value = field
-            kind = self.kind(name)
-            if _VALUE.fullmatch(value) is None:
-                raise Malformed(400, "bad_value")
-            if kind == _ORDINARY:
-                lines.append(self._line(field))
-            elif kind == _COOKIE:
-                crumbs.append(value)
-            else:
-                _set_aside(kind, name, value, specials)
-        if crumbs:  # section 8.2.3
-            lines.append(b"\r\ncookie: " + b"; ".join(crumbs))
-        return b"".join(lines), specials
-
-    def _line(self, field: Field) -> bytes:
-        line = b"\r\n%b: %b" % field
-        if len(line) <= _MAX_LINE_BYTES and field[0] not in _PRIVATE:
-            if len(self.lines) >= _MAX_LINES:
-                self.lines.clear()
-            self.lines[field] = line
-        return line
-
-
-_PRIVATE = frozenset(b"authorization set-cookie".split())
-
-
-def _set_aside(kind: int, name: bytes, value: bytes, specials: dict[bytes, bytes]) -> None:
-    if kind == _BARRED:
-        raise Malformed(400, "connection_field")
-    if kind == _PSEUDO:
-        raise Malformed(400, "pseudo_field_late")
-    if name in specials:
-        if kind == _ONCE:
-            raise Malformed(400, "repeated_" + name.decode().replace("-", "_"))
-        value = specials[name] + b", " + value
-    specials[name] = value
-
-
-_requests = _Sorter(_REQUEST_SPECIAL, _REQUEST_ONCE, join_cookies=True)
-_responses = _Sorter(_RESPONSE_SPECIAL, _RESPONSE_ONCE, join_cookies=False)
-
-
-def _pseudo_fields(fields: tuple[Field, ...], allowed: frozenset[bytes]) -> tuple[dict[bytes, bytes], int]:
-    """(the pseudo-fields, how many they are): all those that lead. Malformed: unknown or repeated ones."""
-    found: dict[bytes, bytes] = {}
-    count = 0
-    for name, value in fields:
-        if name[:1] != b":":
-            break
-        if name not in allowed or name in found:
-            raise Malformed(400, "bad_pseudo_field")
-        found[name] = value
-        count += 1
-    return found, count
-
 
 # -- requests ----------------------------------------------------------------------------------------------------------
 
@@ -169,8 +36,8 @@ def request_head(fields: tuple[Field, ...], ended: bool, longest_line: int = 163
     An extended CONNECT for a WebSocket (RFC 8441) becomes what HTTP/1.1 asks for one with: a GET with `upgrade`, so
     that a rule means the same in both. Malformed; Refused: 400, 414, 417, 501.
     """
-    pseudo, count = _pseudo_fields(fields, _REQUEST_PSEUDO)
-    block, specials = _requests.sort(fields[count:])
+    pseudo, count = pseudo_fields(fields, _REQUEST_PSEUDO)
+    block, specials = REQUESTS.sort(fields[count:])
     head = RequestHead()
     head.block = block
     head.specials = specials
@@ -328,12 +195,12 @@ def response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> Resp
 
 
 def _response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
-    pseudo, count = _pseudo_fields(fields, _RESPONSE_PSEUDO)
+    pseudo, count = pseudo_fields(fields, _RESPONSE_PSEUDO)
     status = pseudo.get(b":status", b"")
     if _STATUS.fullmatch(status) is None or status == b"101":  # section 8.6
         raise Malformed(502, "bad_status")
     head = ResponseHead()
-    head.block, head.specials = _responses.sort(fields[count:])
+    head.block, head.specials = RESPONSES.sort(fields[count:])
     head.status = int(status)
     head.reason = b""
     head.end = 0
@@ -384,10 +251,10 @@ def trailer_block(fields: Iterable[Field]) -> bytes:
     """
     found: Fields = []
     for name, value in fields:
-        kind = _responses.kind(name)
-        if kind in (_PSEUDO, _BARRED):
+        kind = RESPONSES.kind(name)
+        if kind in (PSEUDO, BARRED):
             raise Malformed(400, "bad_trailers")
-        if _VALUE.fullmatch(value) is None:
+        if VALUE.fullmatch(value) is None:
             raise Malformed(400, "bad_value")
         if name.replace(b"_", b"-") not in FORBIDDEN_TRAILERS:
             found.append((name, value))

@@ -268,7 +268,7 @@ def test_bombs_stay_small(name: str):
         tracemalloc.stop()
     assert refused == 3
     assert most < 500_000
-    assert kept < 60_000
+    assert kept < 200_000  # the interpreter itself keeps up to 2,000 empty pairs for later
     assert decoder.table_size <= 4096
 
 
