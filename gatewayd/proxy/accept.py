@@ -11,10 +11,11 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.downstream1 import Downstream1, TlsDownstream1
-from gatewayd.proxy.downstream2 import TlsDownstream2
+from gatewayd.proxy.downstream1 import Downstream1
+from gatewayd.proxy.downstream2 import Downstream2
 from gatewayd.proxy.stream import Stream
-from gatewayd.wire.clienthello import MAX_HELLO, ClientHello, parse_client_hello
+from gatewayd.proxy.tls import TlsConnection
+from gatewayd.wire.clienthello import MAX_HELLO, parse_client_hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,18 +97,15 @@ class Acceptor:
         except OSError:
             sock.close()
 
-    async def secure(self, sock: socket.socket, context: ssl.SSLContext, listener: str, *, http2: bool) -> None:
+    async def secure(self, sock: socket.socket, context: ssl.SSLContext, listener: str) -> None:
         """The handshake, with the context that the ClientHello chose."""
-        kind = TlsDownstream2 if http2 else TlsDownstream1
+
+        def make(alpn: str | None) -> Downstream1 | Downstream2:
+            return Downstream2(self.port, listener) if alpn == "h2" else Downstream1(self.port, listener)
+
         try:
-            await self.runtime.loop.connect_accepted_socket(
-                lambda: kind(self.port, listener),
-                sock,
-                ssl=context,
-                ssl_handshake_timeout=self.port.settings.tls_handshake_timeout,
-                ssl_shutdown_timeout=1.0,
-            )
-        except (OSError, ssl.SSLError, ConnectionError):
+            await self.runtime.loop.connect_accepted_socket(lambda: TlsConnection(self.port, context, make), sock)
+        except OSError:
             self.runtime.counts.tls_handshake_failures += 1
             sock.close()
 
@@ -146,10 +144,9 @@ class Greeting:
             self._seen = len(data)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(data) + 1)
         else:
-            self._choose(hello)
+            self._choose(hello.server_name)
 
-    def _choose(self, hello: ClientHello) -> None:
-        name = hello.server_name
+    def _choose(self, name: bytes) -> None:
         contexts = self._acceptor.contexts
         found = None if contexts is None else contexts.find(name)
         context = None if found is None else found[1].find(name)
@@ -158,7 +155,7 @@ class Greeting:
             return
         self._leave(self.runtime.left)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        self.runtime.spawn(self._acceptor.secure(self._sock, context, found[0].key, http2=b"h2" in hello.alpn))
+        self.runtime.spawn(self._acceptor.secure(self._sock, context, found[0].key))
 
     def _fail(self, alert: bytes) -> None:
         self.runtime.counts.tls_handshake_failures += 1

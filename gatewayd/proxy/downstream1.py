@@ -10,7 +10,6 @@ States, by two attributes: `exchange` is the request in flight or None; `left` i
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.proxy import replies
 from gatewayd.proxy.downstream2 import Downstream2
 from gatewayd.proxy.exchange import Exchange
-from gatewayd.proxy.gone import GONE
 from gatewayd.proxy.replies1 import Replies1
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire.body import ChunkedBody
@@ -101,7 +99,7 @@ class Downstream1(Replies1):
 
     def eof_received(self) -> bool:
         """A client may close its sending half and wait for the answers to what it sent (RFC 9112 section 9.6)."""
-        if self.exchange is not None and not self.left and self.port.scheme == b"http":
+        if self.exchange is not None and not self.left:
             self.half_closed = True
             self.keep = bool(self.tail)
             return True
@@ -467,19 +465,3 @@ class Downstream1(Replies1):
 
 def _drop(data: bytes) -> None:
     """What is written to a connection that is gone."""
-
-
-class TlsDownstream1(Downstream1, asyncio.BufferedProtocol):
-    """The same behind TLS. As a buffered protocol it spares an allocation of 256 KiB for each read (uvloop's TLS)."""
-
-    __slots__ = ()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self.runtime.read_buffer
-
-    def buffer_updated(self, size: int) -> None:
-        self.data_received(bytes(self.runtime.read_buffer[:size]))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self.transport = GONE

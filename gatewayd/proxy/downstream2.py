@@ -4,7 +4,6 @@ downstream stream of its exchange.
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -404,15 +403,3 @@ class RequestStream(Stream2):
         if exchange is not None:
             exchange.reason = b"write_timeout"
         self.connection.reset_stream(self.id, ErrorCode.CANCEL)
-
-
-class TlsDownstream2(Downstream2, asyncio.BufferedProtocol):
-    """The same behind TLS, as a buffered protocol (see `downstream1.TlsDownstream1`)."""
-
-    __slots__ = ()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self.runtime.read_buffer
-
-    def buffer_updated(self, size: int) -> None:
-        self.data_received(bytes(self.runtime.read_buffer[:size]))

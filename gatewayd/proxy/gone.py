@@ -1,7 +1,5 @@
-"""What stands for the transport of a connection that is lost.
-
-uvloop's TLS keeps the bound methods of a buffered protocol: were the transport still held there, each connection would
-be a cycle of 40 kB that waits for the collector.
+"""What stands for the transport of a connection that is lost: holding the real one would make a cycle of the two, which
+waits for the collector with all its buffers.
 """
 
 from __future__ import annotations
@@ -21,6 +19,10 @@ class Gone:
     def is_closing(self) -> bool:
         """It is closed."""
         return True
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits."""
+        return 0
 
     def get_extra_info(self, name: str) -> None:
         """There is no socket any more."""

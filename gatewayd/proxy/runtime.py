@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from gatewayd.proxy.stream import Stream
     from gatewayd.routing.rule import Rule
 
-_READ_BUFFER = 131072
 _DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
 _CLOSE_AT_ONCE = 64
 _SETTLED = 0.02  # seconds after which an accepted connection is known
@@ -60,7 +59,6 @@ class Runtime:
         self.pressure = Pressure()
         self.connections: dict[Any, None] = {}
         self.timed: set[Any] = set()
-        self.read_buffer = memoryview(bytearray(_READ_BUFFER))
         self.backends: dict[str, Backend] = {}
         self._contexts = Contexts()
         self._resolver = Resolver(loop)

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from gatewayd.proxy.downstream1 import Downstream1, TlsDownstream1
+from gatewayd.proxy.downstream1 import Downstream1
 from gatewayd.proxy.runtime import Runtime
 from gatewayd.routing.snapshot import (
     BackendPlan,
@@ -330,8 +330,7 @@ class Conversation:
 
     def client(self, address: str = CLIENT, *, sni_listener: str | None = None) -> Client:
         """A client connects."""
-        kind = Downstream1 if sni_listener is None else TlsDownstream1
-        return Client(self, kind(self.port, sni_listener), address)
+        return Client(self, Downstream1(self.port, sni_listener), address)
 
     def backend(self, *, stalled: bool = False) -> Backend:
         """The connection that the gateway has been waiting for longest is made; `stalled`: but not read from."""
