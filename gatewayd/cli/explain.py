@@ -69,8 +69,8 @@ def _notes(asked: Question, planned: Planned, gateway: str | None, explanations:
 
 
 def _refused_routes(host: str, planned: Planned) -> Iterator[str]:
-    """HTTPRoutes whose hostnames cover the host and that some parent did not accept."""
-    for item in planned.objects.of("HTTPRoute"):
+    """HTTPRoutes and GRPCRoutes whose hostnames cover the host and that some parent did not accept."""
+    for item in (*planned.objects.of("HTTPRoute"), *planned.objects.of("GRPCRoute")):
         route: Any = item.resource
         names = route.spec.hostnames or ("",)
         if HostTable({name.lower().encode(): True for name in names}).find(host.encode()) is None:

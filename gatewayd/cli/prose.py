@@ -50,7 +50,10 @@ def _answer(answer: Data) -> str:
     if "location" in answer:
         return f"{answer['status']} to {answer['location']}"
     said = REASONS.get(reason, reason)
-    return said if answer["status"] is None else f"{answer['status']} {reason}{f': {said}' if said != reason else ''}"
+    if answer["status"] is None:
+        return said
+    status = f"grpc-status {answer['grpc_status']}" if "grpc_status" in answer else answer["status"]
+    return f"{status} {reason}{f': {said}' if said != reason else ''}"
 
 
 def _backends(backends: list[Data]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from gatewayd.routing.explain import Candidate, Explanation, explain
 from gatewayd.routing.rule import Match, Rule, Share
 from gatewayd.routing.snapshot import Edit, Filters, PathEdit, PortPlan, Redirect, Settings, Snapshot
 from gatewayd.routing.table import compile_port
+from gatewayd.wire import grpc
 from gatewayd.wire.head import HeadLimits, RequestHead
 from gatewayd.wire.refused import Refused
 
@@ -41,8 +42,16 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) 
         owner = explained.listener.plan
         found["listener"] = {"key": owner.key, "hostname": owner.hostname.decode(), "source": owner.source}
     if secured is not None and explained.listener is not None and secured.key != explained.listener.key:
-        return {**found, "answer": _answer(421, "misdirected")}
-    return {**found, **_outcome(explained, head, plan, snapshot, objects)}
+        return {**found, "answer": _for_client(_answer(421, "misdirected"), head)}
+    outcome = _outcome(explained, head, plan, snapshot, objects)
+    return {**found, **outcome, "answer": _for_client(outcome["answer"], head)}
+
+
+def _for_client(answer: Data, head: RequestHead) -> Data:
+    """An answer of the gateway's own as a gRPC client gets it, when the request is a call."""
+    if answer["status"] is None or not grpc.is_grpc(head.value(b"content-type")):
+        return answer
+    return {**answer, "grpc_status": grpc.status_of(answer["status"])}
 
 
 def _limits(plan: PortPlan, snapshot: Snapshot) -> HeadLimits:
@@ -146,7 +155,9 @@ def _named(match: Match) -> Data:
     """A match with the names of its rule and route, and what it asks for."""
     plan = match.rule.plan.matches[match.index]
     asks = [f"{KINDS[plan.path_kind]} {plan.path.decode('latin-1')}"]
-    asks += [f"method {plan.method.decode()}"] if plan.method else []
+    asks += [f"method {plan.method.decode()}"] if plan.method and not plan.grpc else []
+    asks += ["gRPC"] if plan.grpc else []
+    asks += [f"gRPC method {plan.call.decode()}"] if plan.call else []
     for word, conditions in (("header", plan.headers), ("query parameter", plan.query)):
         for condition in conditions:
             sign = "~" if condition.regex else "="

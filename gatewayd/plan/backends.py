@@ -10,7 +10,7 @@ from gatewayd.plan.grants import Reference
 from gatewayd.plan.parts import spec
 from gatewayd.plan.reads import Reads
 
-Traffic = Literal["http", "tcp", "udp"]
+Traffic = Literal["http", "grpc", "tcp", "udp"]
 
 # Service.spec.ports[].appProtocol that says more than "HTTP/1.1" (KEP-3726). Everything else is served as HTTP/1.1.
 PROTOCOLS: dict[str, Literal["http1", "h2c", "ws"]] = {
@@ -18,21 +18,23 @@ PROTOCOLS: dict[str, Literal["http1", "h2c", "ws"]] = {
     "kubernetes.io/ws": "ws",
     "kubernetes.io/wss": "ws",
 }
-SERVED_PROTOCOLS = ("http1", "ws")
 COMING_KINDS = {("gateway.networking.x-k8s.io", "XBackend"), ("multicluster.x-k8s.io", "ServiceImport")}
 
 
 class Backend(NamedTuple):
-    """One port of one Service. `port` is the Service's own number."""
+    """One port of one Service. `port` is the Service's own number; `protocol` is set where the route decides what is
+    spoken and not the Service: gRPC is HTTP/2, so a port may be one backend for calls and another for other requests.
+    """
 
     namespace: str
     service: str
     port: int
+    protocol: Literal["h2c"] | None = None
 
     @property
     def key(self) -> str:
         """Its key in Snapshot.backends."""
-        return f"{self.namespace}/{self.service}:{self.port}"
+        return f"{self.namespace}/{self.service}:{self.port}{f'/{self.protocol}' if self.protocol else ''}"
 
 
 class Resolved(NamedTuple):
@@ -82,11 +84,14 @@ def _resolve_port(reference: Reference, number: int | None, service: Any, traffi
 
 
 def _judge_traffic(reference: Reference, backend: Backend, port: Any, traffic: Traffic, reads: Reads) -> Resolved:
-    if traffic != "http":
+    if traffic not in {"http", "grpc"}:
         return Resolved(backend)
-    if protocol_of(port) not in SERVED_PROTOCOLS:
-        message = f"appProtocol {port.app_protocol} of {reference} port {backend.port} is not served yet"
-        return Resolved(backend, Verdict("UnsupportedProtocol", message), "use a port that speaks HTTP/1.1", True)
+    protocol = protocol_of(port)
+    if traffic == "grpc" and protocol == "ws":
+        message = f"appProtocol {port.app_protocol} of {reference} port {backend.port} carries no gRPC"
+        return Resolved(None, Verdict("UnsupportedProtocol", message), "use a port that speaks HTTP/2")
+    if traffic == "grpc" and protocol != "h2c":
+        backend = backend._replace(protocol="h2c")
     if policy := _policy_for(backend, port, reads):
         message = f"BackendTLSPolicy {policy} is not served yet: requests to {reference} are refused, not sent in clear"
         return Resolved(backend, Verdict("BackendTLSPolicyNotServed", message), "", True)

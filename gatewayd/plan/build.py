@@ -179,7 +179,7 @@ class Planner:
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),
             *self._route_problems.values(),
-            *(located.problems for located in self._backends.values() if located.problems),
+            dict.fromkeys(chain.from_iterable(located.problems for located in self._backends.values())),
         ]
         found += chain.from_iterable(sources)
         return found + _expired(drafts, options.now) if options.now is not None else found

@@ -42,7 +42,7 @@ def locate(backend: Backend, reads: Reads) -> Located:
     found = _gather(slices, port)
     endpoints = tuple(dict.fromkeys(found.ready or found.draining))
     dns = found.names[0] if found.names and not endpoints else None
-    plan = BackendPlan(key=backend.key, endpoints=endpoints, protocol=protocol_of(port), dns=dns)
+    plan = BackendPlan(key=backend.key, endpoints=endpoints, protocol=backend.protocol or protocol_of(port), dns=dns)
     problems = () if endpoints or dns else (_empty(service, backend, port, slices),)
     return Located(plan, problems)
 
@@ -51,7 +51,8 @@ def _external(backend: Backend, service: Any, port: Any) -> BackendPlan:
     """ExternalName: a DNS name outside; a numeric targetPort is the port there."""
     target = port.target_port if port is not None else None
     number = target if isinstance(target, int) and target > 0 else backend.port
-    return BackendPlan(key=backend.key, protocol=protocol_of(port), dns=(service.external_name.rstrip("."), number))
+    protocol = backend.protocol or protocol_of(port)
+    return BackendPlan(key=backend.key, protocol=protocol, dns=(service.external_name.rstrip("."), number))
 
 
 def _gather(slices: Iterable[Object], port: Any) -> _Found:

@@ -1,4 +1,4 @@
-"""HTTPRoute matches -> MatchPlan. UnservableError when a value cannot be matched by anything."""
+"""Matches of HTTPRoutes and GRPCRoutes -> MatchPlan. UnservableError when a value cannot be matched by anything."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from gatewayd.routing.snapshot import Condition, MatchPlan
 from gatewayd.wire.path import normalise
 
 
-def compile_match(match: Any) -> MatchPlan:
-    """One entry of rules[].matches."""
+def compile_matches(kind: str, rule: Any) -> tuple[MatchPlan, ...]:
+    """The matches of a rule; () for the kinds of routes that have none."""
+    if kind == "GRPCRoute":
+        return tuple(_call(match) for match in rule.matches) or (_EVERY_CALL,)
+    return tuple(_request(match) for match in rule.matches) if kind == "HTTPRoute" else ()
+
+
+def _request(match: Any) -> MatchPlan:
+    """One match of an HTTPRoute."""
     kind, path = _path(match.path)
     return MatchPlan(
         path_kind=kind,
@@ -27,6 +34,41 @@ def prefix_of(matches: tuple[MatchPlan, ...]) -> bytes | None:
     if len(matches) == 1 and matches[0].path_kind == "prefix":
         return matches[0].path
     return None
+
+
+_EVERY_CALL = MatchPlan(method=b"POST", grpc=True)
+
+
+def _call(match: Any) -> MatchPlan:
+    """One match of a GRPCRoute. A call is a POST to `/<service>/<method>` (gRPC over HTTP/2, "Path")."""
+    wanted = match.method
+    headers = tuple(_condition(header, field_name(header.name)) for header in match.headers)
+    kind, path, call = "prefix", b"/", b""
+    if wanted is not None:
+        service, method = wanted.service or "", wanted.method or ""
+        if wanted.type == "RegularExpression":
+            kind, path = "regex", _expression(_call_expression(service, method))
+        elif service and method:
+            kind, path = "exact", f"/{service}/{method}".encode()
+        elif service:
+            path = f"/{service}".encode()
+        else:
+            call = method.encode()
+    return MatchPlan(
+        path_kind=kind,  # type: ignore[arg-type]
+        path=path,
+        method=b"POST",
+        headers=headers,
+        grpc=True,
+        call=call,
+    )
+
+
+def _call_expression(service: str, method: str) -> bytes:
+    """One expression for the path. Each part stands alone first: "a)|(b" must not reach into the other."""
+    for part in filter(None, (service, method)):
+        _expression(part.encode())
+    return "/{}/{}".format(*(f"(?:{part})" if part else "[^/]+" for part in (service, method))).encode()
 
 
 def _path(spec: Any) -> tuple[Any, bytes]:

@@ -19,11 +19,11 @@ class Protocol(NamedTuple):
 
 
 ROUTE_KINDS = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
-SERVED_ROUTES = ("HTTPRoute", "TCPRoute")
+SERVED_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute")
 
 PROTOCOLS: dict[str, Protocol] = {
-    "HTTP": Protocol("http", ("HTTPRoute",), True),
-    "HTTPS": Protocol("https", ("HTTPRoute",), True),
+    "HTTP": Protocol("http", ("HTTPRoute", "GRPCRoute"), True),
+    "HTTPS": Protocol("https", ("HTTPRoute", "GRPCRoute"), True),
     "TCP": Protocol("tcp", ("TCPRoute",), False),
 }
 
@@ -33,6 +33,9 @@ COMING_PROTOCOLS = ("TLS", "UDP")
 FEATURES = tuple(
     sorted(
         (
+            "GRPCRoute",
+            "GRPCRouteNamedRouteRule",
+            "GRPCRouteRequestHeaderModifier",
             "Gateway",
             "GatewayAddressEmpty",
             "GatewayHTTPListenerIsolation",
@@ -42,6 +45,7 @@ FEATURES = tuple(
             "HTTPRoute303RedirectStatusCode",
             "HTTPRoute307RedirectStatusCode",
             "HTTPRoute308RedirectStatusCode",
+            "HTTPRouteBackendProtocolH2C",
             "HTTPRouteBackendProtocolWebSocket",
             "HTTPRouteBackendRequestHeaderModification",
             "HTTPRouteBackendRequestRedirect",

@@ -24,7 +24,7 @@ VIEWS = "Views//"
 
 # How many rules of a route are served; a TCPRoute of version v1alpha2 may have more than one, which mean nothing.
 _RULES: Mapping[str, int] = {"TCPRoute": 1}
-_TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "UDPRoute": "udp"}
+_TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "GRPCRoute": "grpc", "UDPRoute": "udp"}
 
 
 class Routed(NamedTuple):

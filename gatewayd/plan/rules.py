@@ -9,9 +9,9 @@ from gatewayd.api.problem import Path
 from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
 from gatewayd.plan.conditions import Verdict
 from gatewayd.plan.filters import Merged, UnservableError, merge
-from gatewayd.plan.matches import compile_match, prefix_of
+from gatewayd.plan.matches import compile_matches, prefix_of
 from gatewayd.plan.reads import Reads
-from gatewayd.routing.snapshot import RulePlan, SharePlan
+from gatewayd.routing.snapshot import MatchPlan, RulePlan, SharePlan
 
 
 class Finding(NamedTuple):
@@ -44,7 +44,7 @@ class RuleDraft:
         """Fill the draft from rule number `index`; `source` is its file:line."""
         path: Path = ("spec", "rules", index)
         try:
-            matches = tuple(compile_match(match) for match in rule.matches) if self.kind == "HTTPRoute" else ()
+            matches = compile_matches(self.kind, rule)
             prefix = prefix_of(matches)
             merged = self._filters(getattr(rule, "filters", ()), prefix, path)
             shares = tuple(self._shares(rule.backend_refs, prefix, path))
@@ -55,15 +55,14 @@ class RuleDraft:
             self.not_served.append(Finding(path, "a TCPRoute is served by its first rule; this one is never used"))
         for field in _ignored(rule):
             self.not_served.append(Finding((*path, field), "is not served yet; the rule is served without it"))
-        optional = {"matches": matches} if matches else {}
         self.plan = RulePlan(
             index=index,
             source=source,
             name=rule.name or "",
+            matches=matches or (MatchPlan(),),
             filters=merged.filters,
             shares=shares,
             refusal=f"{merged.refused[0]}NotServed" if merged.refused else "",
-            **optional,
         )
         return self
 

@@ -1,6 +1,10 @@
-"""gRPC over HTTP/2: what the gateway itself answers to a gRPC client (gRPC protocol, "Responses": Trailers-Only)."""
+"""gRPC over HTTP/2: which requests are calls, how long they may take, and what the gateway itself answers to them
+(gRPC protocol, "Requests" and "Responses": Trailers-Only).
+"""
 
 from __future__ import annotations
+
+import re
 
 from gatewayd.wire.fields import Fields
 
@@ -26,11 +30,28 @@ def is_grpc(content_type: bytes | None) -> bool:
     return content_type[len(CONTENT_TYPE) :][:1] in (b"", b"+", b";")
 
 
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+
+
+def timeout(value: bytes | None) -> float | None:
+    """Seconds of a grpc-timeout field (gRPC protocol, "Timeout"); None without one, or where it is malformed: the
+    server is the one to refuse it.
+    """
+    found = None if value is None else _TIMEOUT.fullmatch(value)
+    return None if found is None else int(found[1]) * _UNITS[found[2]]
+
+
+def status_of(status: int) -> int:
+    """The grpc-status of an answer that any other client would get with this HTTP status."""
+    return _STATUS.get(status, UNKNOWN)
+
+
 def trailers_only(status: int, reason: bytes) -> Fields:
     """The fields of a whole answer, from the HTTP status and the word for the access log."""
     return [
         (b":status", b"200"),
         (b"content-type", CONTENT_TYPE),
-        (b"grpc-status", b"%d" % _STATUS.get(status, UNKNOWN)),
+        (b"grpc-status", b"%d" % status_of(status)),
         (b"grpc-message", b"gateway: " + reason.replace(b"_", b" ")),
     ]

@@ -38,7 +38,6 @@ FAILURES = [
     (backend(namespace="stock"), [service(ns="stock")], "RefNotPermitted"),
     (backend("gone", namespace="stock"), [], "RefNotPermitted"),  # judged before existence: no probing of names
     (backend("gone", namespace="stock"), [grant()], "BackendNotFound"),
-    (backend(), [H2C], "UnsupportedProtocol"),
     (backend(), [UDP], "UnsupportedProtocol"),
 ]
 
@@ -60,6 +59,7 @@ PROTOCOLS = [
     (None, "http1"),
     ("http", "http1"),
     ("https", "http1"),  # says nothing about this hop without a BackendTLSPolicy
+    ("kubernetes.io/h2c", "h2c"),
     ("kubernetes.io/ws", "ws"),
     ("kubernetes.io/wss", "ws"),
     ("example.com/own", "http1"),  # must not make a backend invalid

@@ -74,6 +74,7 @@ FILES: dict[str, list[str]] = {
         "",
     ],
     "rent": ["", route("rent", rule(backend()), ns="stock", parents=PARENT), route("rent", parents=[{"name": "gone"}])],
+    "calls": ["", route("calls", kind="GRPCRoute"), route("calls", rule(backend(namespace="stock")), kind="GRPCRoute")],
     "tcp": ["", route("raw", kind="TCPRoute"), route("raw", kind="TCPRoute", parents=[{"name": "rival"}])],
     "service": [service(), service("cart", {"port": 80, "name": "web"}), service("cart", {"port": 81}), ""],
     "stock": ["", service(ns="stock"), service("cart", {"port": 80, "appProtocol": "kubernetes.io/h2c"}, ns="stock")],
@@ -84,7 +85,7 @@ FILES: dict[str, list[str]] = {
         "",
     ],
     "slice2": ["", endpoint_slice("127.0.0.4", name="cart-2")],
-    "grant": ["", grant(), grant(of="stock")],
+    "grant": ["", grant(), grant(of="stock"), grant(kind="GRPCRoute")],
     "secret": [good_secret("tls", "shop", "a.com"), secret("tls", "shop", b"junk", b"junk"), ""],
     "policy": ["", "", POLICY],
 }

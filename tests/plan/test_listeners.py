@@ -65,12 +65,14 @@ def test_overlapping_tls_hostnames_are_told() -> None:
 
 
 KINDS = [
-    ("HTTP", None, ["HTTPRoute"], "True/ResolvedRefs", True),
+    ("HTTP", None, ["HTTPRoute", "GRPCRoute"], "True/ResolvedRefs", True),
     ("TCP", None, ["TCPRoute"], "True/ResolvedRefs", True),
     ("HTTP", ["HTTPRoute", "TCPRoute"], ["HTTPRoute"], "False/InvalidRouteKinds", True),  # the rest is served
     ("HTTP", ["Widget"], [], "False/InvalidRouteKinds", False),
     ("TCP", ["HTTPRoute"], [], "False/InvalidRouteKinds", False),
     ("HTTP", ["HTTPRoute", "HTTPRoute"], ["HTTPRoute"], "True/ResolvedRefs", True),
+    ("HTTP", ["GRPCRoute"], ["GRPCRoute"], "True/ResolvedRefs", True),
+    ("TCP", ["GRPCRoute"], [], "False/InvalidRouteKinds", False),
 ]
 
 
