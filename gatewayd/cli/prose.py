@@ -38,6 +38,8 @@ def tell(explanation: Data) -> Iterator[str]:
         yield f"          matches {', '.join(rule['match'])}"
     for line in explanation["filters"]:
         yield f"filter    {line}"
+    for line in explanation["limits"]:
+        yield f"limit     {line}"
     yield f"answer    {_answer(explanation['answer'])}"
     yield from _backends(explanation["backends"])
     yield from _losers(explanation["candidates"])

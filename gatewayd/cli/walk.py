@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gatewayd.api.objects import Objects
+from gatewayd.cli.filters import filter_lines, limit_lines
 from gatewayd.cli.question import Question
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.routing.explain import Candidate, Explanation, explain
 from gatewayd.routing.rule import Match, Rule, Share
-from gatewayd.routing.snapshot import Edit, Filters, PathEdit, PortPlan, Redirect, Settings, Snapshot
+from gatewayd.routing.snapshot import PortPlan, Settings, Snapshot
 from gatewayd.routing.table import compile_port
 from gatewayd.wire import grpc
 from gatewayd.wire.head import HeadLimits, RequestHead
@@ -24,7 +25,8 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) 
     backends that could not be resolved.
     """
     where = {"address": plan.address or "*", "port": plan.port, "number": plan.number, "transport": plan.transport}
-    found: Data = {"port": where, "listener": None, "rule": None, "filters": [], "backends": [], "candidates": []}
+    found: Data = {"port": where, "listener": None, "rule": None, "candidates": []}
+    found |= {"filters": [], "limits": [], "backends": []}
     table = compile_port(plan, snapshot.routes)
     secured = table.listener(asked.name.encode()) if plan.transport == "https" else None
     if plan.transport == "https" and (secured is None or not secured.plan.certificates):
@@ -69,7 +71,8 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
     rule = explained.match.rule
     data: Data = {
         "rule": {**_named(explained.match), "path_normal_form": head.path.decode()},
-        "filters": _filters(rule.plan.filters),
+        "filters": filter_lines(rule.plan.filters),
+        "limits": limit_lines(rule.plan),
         "backends": [
             {"backend": share.key or _written(rule, index, objects), **_backend(share, rule, snapshot)}
             for index, share in enumerate(rule.shares)
@@ -131,7 +134,7 @@ def _backend(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
         "percent": round(100 * share.weight / total, 1) if total else 0.0,
         "endpoints": endpoints,
         "protocol": plan.protocol if plan else None,
-        "filters": _filters(filters),
+        "filters": filter_lines(filters),
         "answer": None if failure is None else _answer(*failure),
     }
 
@@ -165,42 +168,3 @@ def _named(match: Match) -> Data:
                 f"{word} {condition.name.decode('latin-1')} {sign} {condition.value.decode('utf-8', 'replace')}"
             )
     return {"route": match.route.key, "rule": match.rule.name, "source": match.rule.plan.source, "match": asks}
-
-
-def _filters(filters: Filters | None) -> list[str]:
-    """What the filters do, one line each, in the order in which they are applied."""
-    if filters is None:
-        return []
-    lines = _edits("request", filters.request) + _edits("response", filters.response)
-    if filters.redirect is not None:
-        lines.append(_redirect(filters.redirect))
-    if filters.hostname is not None:
-        lines.append(f"rewrite host to {filters.hostname.decode()}")
-    if filters.path is not None:
-        lines.append(f"rewrite {_path(filters.path)}")
-    return lines
-
-
-def _edits(side: str, edit: Edit | None) -> list[str]:
-    if edit is None:
-        return []
-    lines = [f"{side} header {name.decode()}: set to {value.decode('latin-1')!r}" for name, value in edit.set]
-    lines += [f"{side} header {name.decode()}: add {value.decode('latin-1')!r}" for name, value in edit.add]
-    return lines + [f"{side} header {name.decode()}: remove" for name in edit.remove]
-
-
-def _redirect(redirect: Redirect) -> str:
-    parts = {
-        "scheme": redirect.scheme and redirect.scheme.decode(),
-        "host": redirect.hostname and redirect.hostname.decode(),
-        "port": redirect.port,
-        "": redirect.path and _path(redirect.path),
-    }
-    changes = ", ".join(f"{name} {value}".strip() for name, value in parts.items() if value)
-    return f"redirect {redirect.status}{f' with {changes}' if changes else ''}"
-
-
-def _path(edit: PathEdit) -> str:
-    if edit.prefix is None:
-        return f"path to {edit.value.decode('latin-1')}"
-    return f"path prefix {edit.prefix.decode('latin-1')} to {edit.value.decode('latin-1') or '/'}"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from gatewayd.api.problem import Path
 from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
+from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
 from gatewayd.plan.filters import Merged, UnservableError, merge
 from gatewayd.plan.matches import compile_matches, prefix_of
@@ -62,6 +63,8 @@ class RuleDraft:
             matches=matches or (MatchPlan(),),
             filters=merged.filters,
             shares=shares,
+            timeouts=timeouts_of(rule),
+            retry=retry_of(rule),
             refusal=f"{merged.refused[0]}NotServed" if merged.refused else "",
         )
         return self
@@ -115,10 +118,5 @@ class RuleDraft:
 
 def _ignored(rule: Any) -> Iterator[str]:
     """Fields of a rule that are valid and not served yet; none of them guards anything."""
-    timeouts = getattr(rule, "timeouts", None)
-    if timeouts is not None and (timeouts.request or timeouts.backend_request):
-        yield "timeouts"
-    if getattr(rule, "retry", None) is not None:
-        yield "retry"
     if getattr(rule, "session_persistence", None) is not None:
         yield "sessionPersistence"

@@ -67,6 +67,17 @@ class Connector:
                 return True
         return False
 
+    def forget(self, exchange: Exchange) -> None:
+        """The exchange does not wait any more; a connection that is being made for it will go to the pool."""
+        for attempt in self.attempts:
+            if attempt.exchange is exchange:
+                attempt.exchange = None
+            elif exchange in attempt.followers:
+                attempt.followers.remove(exchange)
+        waiting = exchange.backend.waiting if exchange.backend is not None else ()
+        if exchange in waiting:
+            waiting.remove(exchange)  # type: ignore[union-attr]
+
     def made(self, attempt: Attempt) -> None:
         """An attempt is over, one way or the other."""
         self.attempts.discard(attempt)
@@ -94,7 +105,7 @@ class Attempt:
 
     def __init__(self, connector: Connector, exchange: Exchange, backend: Backend, endpoint: Endpoint) -> None:
         self._connector = connector
-        self.exchange = exchange
+        self.exchange: Exchange | None = exchange
         self.backend = backend
         self.endpoint = endpoint
         self.followers: list[Exchange] = []
@@ -124,7 +135,7 @@ class Attempt:
     def _use(self, connection: Any) -> None:
         runtime = self._connector.runtime
         exchange = self.exchange
-        if exchange.down is not None and exchange.up is None and not exchange.status:
+        if exchange is not None and exchange.down is not None and exchange.up is None and not exchange.status:
             try:
                 exchange.connected(connection)
             except Exception as error:
@@ -151,8 +162,9 @@ class Attempt:
         self.endpoint.open -= 1
         self.backend.open -= 1
         self.backend.failed(self.endpoint, monotonic())
-        if self.exchange.down is not None:
-            self.exchange.connect_failed(reason)
+        exchange = self.exchange
+        if exchange is not None and exchange.down is not None:
+            exchange.connect_failed(reason)
         for follower in self.followers:
             if follower.down is not None:
                 follower.connect_failed(reason)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.attempts import IDEMPOTENT, Attempts
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.routing.snapshot import Settings
 
@@ -24,19 +25,17 @@ if TYPE_CHECKING:
     from gatewayd.upstream.endpoint import Endpoint
     from gatewayd.wire.head import RequestHead, ResponseHead
 
-# RFC 9110 section 9.2.2: sending these again has the effect of sending them once.
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
-
 
 class Exchange:
     """One request in flight. `began`, `sent` and `answered` are moments of the monotonic clock, 0.0 when not reached.
 
     `body` and `ended` hold what came with the head until a connection takes it; `replayable` says whether that is all
-    of the request, so that it can be sent once more.
+    of the request, so that it can be sent once more. `attempts` is None unless the rule limits time or tries again.
     """
 
     __slots__ = (
         "answered",
+        "attempts",
         "authority",
         "backend",
         "began",
@@ -79,6 +78,7 @@ class Exchange:
         self.listener: ListenerTable | None = None
         self.backend: Backend | None = None
         self.endpoint: Endpoint | None = None
+        self.attempts: Attempts | None = None
         self.status = self.bytes_in = self.bytes_out = self.interims = 0
         self.reason = b""
         self.reply_edits: tuple[Any, ...] = ()
@@ -109,6 +109,8 @@ class Exchange:
         self.rule = rule = match.rule
         if rule.refusal:
             return self.reply(500, rule.refusal.encode())
+        if rule.bounded:
+            self.attempts = Attempts(self, rule.plan)
         self.path = head.path
         self.authority = head.authority
         self.block = head.block + self.down.describe(self)
@@ -127,7 +129,7 @@ class Exchange:
             return
         self.backend = share.backend
         self.backend.requests += 1
-        self._send(None)
+        self._send(None, self.began)
 
     def _apply(self, step: Step) -> bool:
         """Apply the filters; True when they answered the request."""
@@ -148,7 +150,7 @@ class Exchange:
             self.path = edit_path(step.path, self.path)
         return False
 
-    def _send(self, tried: Endpoint | None) -> None:
+    def _send(self, tried: Endpoint | None, now: float) -> None:
         backend = self.backend
         assert backend is not None
         endpoint = backend.pick(tried)
@@ -158,11 +160,12 @@ class Exchange:
         self.endpoint = endpoint
         endpoint.active += 1
         idle = endpoint.idle
-        # A retry takes a new connection: when a backend restarts, all that are pooled are dead.
-        if idle and not self.retried and not self.head.upgrade:
+        # A retry takes a new connection if it may: when a backend restarts, all that are pooled are dead.
+        fresh = self.retried and backend.open < self.settings.upstream_connections
+        if idle and not fresh and not self.head.upgrade:
             up: Any = idle.popitem()[0]
             self.reused = True
-            self.sent = self.began
+            self.sent = now
             self.up = up
             up.send_head(self, self.body, self.ended, self.trailers)
         else:
@@ -178,26 +181,47 @@ class Exchange:
             self.down.resume()
 
     def connect_failed(self, reason: bytes, status: int = 503) -> None:
-        """No connection could be made: try another endpoint once, within the budget (nothing was sent yet)."""
-        endpoint, backend = self.endpoint, self.backend
-        assert endpoint is not None and backend is not None
-        endpoint.active -= 1
-        self.endpoint = None
-        if not self.retried and len(backend.endpoints) > 1 and backend.may_retry():
+        """No connection could be made: try another endpoint once, within the budget (nothing was sent yet), or as the
+        rule says.
+        """
+        attempts, backend = self.attempts, self.backend
+        assert backend is not None
+        if attempts is not None and attempts.retry is not None:
+            if not attempts.again(reason, sent=False):
+                self.reply(status, reason)
+        elif not self.retried and len(backend.endpoints) > 1 and backend.may_retry():
             self.retried = True
-            self.port.runtime.counts.upstream_retries += 1
-            self._send(endpoint)
+            self.send_again(self.let_go())
         else:
-            self.endpoint = endpoint
-            endpoint.active += 1
             self.reply(status, reason)
+
+    def let_go(self) -> Endpoint | None:
+        """Give up this attempt, whatever became of it; the endpoint that was asked."""
+        up, self.up = self.up, None
+        endpoint, self.endpoint = self.endpoint, None
+        if up is not None:
+            up.exchange = None
+            up.abort()
+        else:
+            self.port.runtime.connector.forget(self)
+        if endpoint is not None:
+            endpoint.active -= 1
+        return endpoint
+
+    def send_again(self, tried: Endpoint | None) -> None:
+        """Send the request once more, to another endpoint than `tried` if there is one."""
+        self.port.runtime.counts.upstream_retries += 1
+        self._send(tried if len(self.backend.endpoints) > 1 else None, monotonic())  # type: ignore[union-attr]
+        up = self.up
+        if up is not None and not self.ended and not up.blocked:
+            self.down.resume()
 
     def send_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
         """More of the request's body came."""
         self.bytes_in += len(data)
         self.ended = ended
         if self.up is not None:
-            self.body = b""
+            self.body = b"" if self.attempts is None else self.attempts.keep(data, trailers)
             self.up.send_body(data, ended, trailers)
         elif self.status == 0:
             self.body += data
@@ -215,6 +239,8 @@ class Exchange:
 
     def respond(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes, now: float) -> None:
         """The backend's final head came, with the first bytes of the body. `now` is the moment."""
+        if self.attempts is not None and self.attempts.declines(head, ended, now):
+            return
         self.answered = now
         self.status = head.status
         for edit in self.reply_edits:
@@ -240,15 +266,13 @@ class Exchange:
             self.reason = reason
             self.down.abort()
             self.finish(monotonic())
+        elif self.attempts is not None and self.attempts.retry is not None:
+            if not self.attempts.again(reason):
+                self.reply(self.attempts.last_status(status, reason), reason)
         elif self._may_send_again(reason):
             self.retried = True
-            self.port.runtime.counts.upstream_retries += 1
-            endpoint = self.endpoint
-            assert endpoint is not None
-            endpoint.active -= 1
-            self.endpoint = None
             # A kept-alive connection that died says nothing of its endpoint, so the same one may be asked.
-            self._send(endpoint if len(self.backend.endpoints) > 1 else None)  # type: ignore[union-attr]
+            self.send_again(self.let_go())
         else:
             self.reply(status, reason)
 
@@ -294,6 +318,8 @@ class Exchange:
         endpoint = self.endpoint
         if endpoint is not None:
             endpoint.active -= 1
+        if self.attempts is not None:
+            self.attempts.close()
         self._count(now - self.began)
         if self.settings.access_log:
             self.port.runtime.log_exchange(self, now)

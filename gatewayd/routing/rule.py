@@ -105,12 +105,15 @@ class Share:
 
 
 class Rule:
-    """One rule of a route on one listener. `counters` is bound by whoever serves the snapshot."""
+    """One rule of a route on one listener. `counters` is bound by whoever serves the snapshot. `bounded`: its exchanges
+    have limits of time or attempts of their own.
+    """
 
     __slots__ = (
         "_cumulated",
         "_place",
         "_total",
+        "bounded",
         "counters",
         "label",
         "name",
@@ -128,6 +131,7 @@ class Rule:
         self.name = plan.name or str(plan.index)
         self.label = f'"route":"{route.key}","rule":"{self.name}"'.encode()
         self.refusal = plan.refusal
+        self.bounded = plan.timeouts is not None or plan.retry is not None
         self.step = None if plan.filters is None else Step(plan.filters)
         self.shares = tuple(Share(share) for share in plan.shares)
         live = [share for share in self.shares if share.weight > 0]

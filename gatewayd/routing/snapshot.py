@@ -86,6 +86,23 @@ class SharePlan(Plan, frozen=True):
     failure: str = ""  # why it cannot be used: a reason word such as "BackendNotFound"; answered with 500
 
 
+class Timeouts(Plan, frozen=True):
+    """rules[].timeouts in seconds, 0 is no limit: the whole exchange, and one attempt at a backend (GEP-1742)."""
+
+    request: float = 0.0
+    backend_request: float = 0.0
+
+
+class Retry(Plan, frozen=True):
+    """rules[].retry (GEP-1731): how many attempts may follow the first, the status codes that ask for one (lost
+    connections and attempts that took too long always do), and the least wait before one, in seconds.
+    """
+
+    attempts: int = 2
+    codes: tuple[int, ...] = ()
+    backoff: float = 0.05
+
+
 class RulePlan(Plan, frozen=True):
     """One rule of a route. `source` is file:line of the rule, for explain and the logs."""
 
@@ -95,6 +112,8 @@ class RulePlan(Plan, frozen=True):
     matches: tuple[MatchPlan, ...] = (MatchPlan(),)
     filters: Filters | None = None
     shares: tuple[SharePlan, ...] = ()
+    timeouts: Timeouts | None = None
+    retry: Retry | None = None
     refusal: str = ""  # a reason word: every request that takes this rule is answered 500 (fails closed)
 
 

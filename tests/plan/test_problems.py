@@ -56,8 +56,8 @@ spec:
       port: 81
     - name: cart
       port: 80
-    timeouts:
-      request: 5s
+    sessionPersistence:
+      cookie: {}
 ---
 apiVersion: v1
 kind: Service
@@ -81,7 +81,7 @@ EXPECTED = [
     ),
     (36, "HTTPRoute shop/cart", "spec.rules[0]", "rule dropped", "", "error"),
     (44, "HTTPRoute shop/cart", "spec.rules[1].backendRefs[0]", "has no port 81; its ports are 80", "80", "error"),
-    (48, "HTTPRoute shop/cart", "spec.rules[1].timeouts", "not served yet", "", "warning"),
+    (48, "HTTPRoute shop/cart", "spec.rules[1].sessionPersistence", "not served yet", "", "warning"),
     (57, "Service shop/cart", "spec.ports", "no EndpointSlice", "addressType: IPv4", "warning"),
 ]
 

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from gatewayd.plan.build import Options, Planner, Result
-from gatewayd.routing.snapshot import Condition, Edit, Filters, MatchPlan, PathEdit, Redirect, RulePlan
+from gatewayd.routing.snapshot import (
+    Condition,
+    Edit,
+    Filters,
+    MatchPlan,
+    PathEdit,
+    Redirect,
+    Retry,
+    RulePlan,
+    Timeouts,
+)
 from tests.plan.manifests import CART, backend, gateway, route, rule
 from tests.plan.verdicts import holds, short
 from tests.plan.yaml_objects import world
@@ -181,6 +191,26 @@ def test_a_route_whose_rules_are_all_dropped_is_refused(bad: dict[str, Any]) -> 
     assert result.statuses["Gateway/shop/edge"]["listeners"][0]["attachedRoutes"] == 0
 
 
+BOUNDS: list[tuple[dict[str, Any], Timeouts | None, Retry | None]] = [
+    ({"timeouts": {"request": "1m30s", "backendRequest": "500ms"}}, Timeouts(90.0, 0.5), None),
+    ({"timeouts": {"request": "0s", "backendRequest": "2s"}}, Timeouts(0.0, 2.0), None),
+    ({"timeouts": {"request": "0s"}}, None, None),  # no limit
+    ({"timeouts": {}}, None, None),
+    ({"retry": {}}, None, Retry(attempts=2, backoff=0.05)),
+    ({"retry": {"codes": [503, 500], "attempts": 3, "backoff": "200ms"}}, None, Retry(3, (503, 500), 0.2)),
+    ({"retry": {"backoff": "0s"}}, None, Retry(backoff=0.0)),
+]
+
+
+@pytest.mark.parametrize(("fields", "timeouts", "retry"), BOUNDS)
+def test_timeouts_and_retries(fields: dict[str, Any], timeouts: Timeouts | None, retry: Retry | None) -> None:
+    result = plan(rule(**fields))
+    (found,) = result.snapshot.routes["HTTPRoute/shop/cart"].rules
+    assert (found.timeouts, found.retry) == (timeouts, retry)
+    assert result.problems == []
+    assert "gatewayd.dev/NotServed" not in short(conditions(result))
+
+
 CORS = {"type": "CORS", "cors": {"allowOrigins": ["*"]}}
 EXTENSION = {"type": "ExtensionRef", "extensionRef": {"group": "x.io", "kind": "Filter", "name": "f"}}
 AUTH = {"type": "ExternalAuth", "externalAuth": {"protocol": "GRPC", "backendRef": backend(), "grpc": {}}}
@@ -209,8 +239,6 @@ def test_such_filters_on_a_backend_close_its_share_only(spec: dict[str, Any], re
 
 
 OPEN = [
-    ({"timeouts": {"request": "5s"}}, "spec.rules[0].timeouts"),
-    ({"retry": {"attempts": 2}}, "spec.rules[0].retry"),
     ({"sessionPersistence": {"type": "Cookie", "cookie": {}}}, "spec.rules[0].sessionPersistence"),
     ({"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": backend()}}]}, "spec.rules[0].filters[0]"),
 ]

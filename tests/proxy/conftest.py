@@ -9,7 +9,7 @@ import pytest
 
 from tests.proxy.conversation import Clock, Conversation
 
-TIMED = ("accept", "connector", "downstream1", "exchange", "runtime", "stream", "tunnel", "upstream1")
+TIMED = ("accept", "attempts", "connector", "downstream1", "exchange", "runtime", "stream", "tunnel", "upstream1")
 
 
 @pytest.fixture

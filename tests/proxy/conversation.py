@@ -35,6 +35,7 @@ CLIENT = "192.0.2.1"
 # What the gateway tells a backend about the client, as `Backend.takes` leaves it out.
 FORWARDED = b"\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\nx-request-id: id"
 STEP = 0.25
+MOMENT = 0.03
 
 
 def message(*lines: str, body: bytes = b"") -> bytes:
@@ -245,6 +246,24 @@ class Task:
         raise AssertionError("the task waits for something else")
 
 
+class Timer:
+    """What `call_later` returns."""
+
+    def __init__(self, loop: Loop, when: float, callback: Any) -> None:
+        self.loop = loop
+        self.when = when
+        self.callback = callback
+        loop.timers.append(self)
+
+    def cancel(self) -> None:
+        if self in self.loop.timers:
+            self.loop.timers.remove(self)
+
+    def rings(self) -> None:
+        self.loop.timers.remove(self)
+        self.callback()
+
+
 class Loop:
     """The part of an event loop that the traffic path uses for HTTP."""
 
@@ -254,13 +273,17 @@ class Loop:
         self.cancelled = CancelledError
         self.time = clock
         self.connects: deque[Connect] = deque()
+        self.timers: list[Timer] = []
 
     def create_task(self, work: Coroutine[Any, Any, None]) -> Task:
         return Task(self, work)
 
-    def call_later(self, delay: float, callback: Any) -> None:
+    def call_later(self, delay: float, callback: Any, *args: Any) -> Timer:
         """What is due in a moment is due at once."""
-        callback()
+        timer = Timer(self, self.time() + delay, lambda: callback(*args))
+        if delay <= MOMENT:
+            timer.rings()
+        return timer
 
     def create_connection(self, make: Any, host: str, port: int) -> Connect:
         return Connect(self, make, host, port)
@@ -357,10 +380,17 @@ class Conversation:
         return len(self.loop.connects)
 
     def passes(self, seconds: float) -> None:
-        """Time passes, with a sweep at each step."""
+        """Time passes, with a sweep at each step; timers ring when it is theirs."""
         end = self.clock.now + seconds
         while self.clock.now < end:
-            self.clock.now = min(end, self.clock.now + STEP)
+            step = min(end, self.clock.now + STEP)
+            timer = min(self.loop.timers, key=lambda timer: timer.when, default=None)
+            if timer is not None and timer.when <= step:
+                self.clock.now = max(self.clock.now, timer.when)
+                timer.rings()
+                self.settle()
+                continue
+            self.clock.now = step
             self.runtime.sweep(self.clock.now)
             self.runtime.date = b"now"
             self.settle()

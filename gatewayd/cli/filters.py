@@ -1,0 +1,58 @@
+"""What the filters and limits of a rule or backend do, in lines for people."""
+
+from __future__ import annotations
+
+from gatewayd.routing.snapshot import Edit, Filters, PathEdit, Redirect, RulePlan
+
+
+def filter_lines(filters: Filters | None) -> list[str]:
+    """What the filters do, one line each, in the order in which they are applied."""
+    if filters is None:
+        return []
+    lines = _edits("request", filters.request) + _edits("response", filters.response)
+    if filters.redirect is not None:
+        lines.append(_redirect(filters.redirect))
+    if filters.hostname is not None:
+        lines.append(f"rewrite host to {filters.hostname.decode()}")
+    if filters.path is not None:
+        lines.append(f"rewrite {_path(filters.path)}")
+    return lines
+
+
+def _edits(side: str, edit: Edit | None) -> list[str]:
+    if edit is None:
+        return []
+    lines = [f"{side} header {name.decode()}: set to {value.decode('latin-1')!r}" for name, value in edit.set]
+    lines += [f"{side} header {name.decode()}: add {value.decode('latin-1')!r}" for name, value in edit.add]
+    return lines + [f"{side} header {name.decode()}: remove" for name in edit.remove]
+
+
+def _redirect(redirect: Redirect) -> str:
+    parts = {
+        "scheme": redirect.scheme and redirect.scheme.decode(),
+        "host": redirect.hostname and redirect.hostname.decode(),
+        "port": redirect.port,
+        "": redirect.path and _path(redirect.path),
+    }
+    changes = ", ".join(f"{name} {value}".strip() for name, value in parts.items() if value)
+    return f"redirect {redirect.status}{f' with {changes}' if changes else ''}"
+
+
+def _path(edit: PathEdit) -> str:
+    if edit.prefix is None:
+        return f"path to {edit.value.decode('latin-1')}"
+    return f"path prefix {edit.prefix.decode('latin-1')} to {edit.value.decode('latin-1') or '/'}"
+
+
+def limit_lines(rule: RulePlan) -> list[str]:
+    """How long the rule's requests may take, and when they are tried again."""
+    lines = []
+    if rule.timeouts is not None and rule.timeouts.request:
+        lines.append(f"the request may take {rule.timeouts.request:g} s")
+    if rule.timeouts is not None and rule.timeouts.backend_request:
+        lines.append(f"an attempt at a backend may take {rule.timeouts.backend_request:g} s")
+    if rule.retry is not None:
+        codes = f", or status {', '.join(str(code) for code in rule.retry.codes)}" if rule.retry.codes else ""
+        again = f"{rule.retry.attempts} more attempt{'s' if rule.retry.attempts > 1 else ''}"
+        lines.append(f"{again} after a lost connection or a timeout{codes}, {rule.retry.backoff:g} s apart or more")
+    return lines

@@ -1,0 +1,154 @@
+"""Attempts: how long a rule lets an exchange take, and how often it may ask a backend (GEP-1742, GEP-1731).
+
+Only an exchange whose rule has timeouts or a retry owns one of these, with at most two timers: one for the whole
+exchange, one for the present attempt or for the wait before the next. Nothing is tried again once the client has been
+sent anything, when the request is not at hand any more, or when the backend's budget of retries is used up.
+"""
+
+from __future__ import annotations
+
+from random import random
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.routing.snapshot import Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.routing.snapshot import Retry, RulePlan
+    from gatewayd.wire.head import ResponseHead
+
+# RFC 9110 section 9.2.2: sending these again has the effect of sending them once.
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
+KEPT_BODY = 65536  # bytes of a request's body that are kept to be sent again
+GROWTH_LIMIT = 10.0  # the wait doubles with each attempt, up to so many times the first
+_BAD_RESPONSE = b"bad_response_"
+
+
+class Attempts:
+    """The attempts of one exchange. `retry` is None where only time is limited."""
+
+    __slots__ = ("_exchange", "_growth", "_left", "_limit", "_one", "_tried", "_whole", "retry")
+
+    def __init__(self, exchange: Exchange, plan: RulePlan) -> None:
+        timeouts = plan.timeouts or Timeouts()
+        self._exchange = exchange
+        self.retry: Retry | None = plan.retry
+        self._left = 0 if plan.retry is None else plan.retry.attempts
+        self._growth = 1.0
+        self._limit = timeouts.backend_request
+        self._tried: Any = None
+        self._whole = self._timer(timeouts.request, self._expire)
+        self._one = self._timer(self._limit, self._expire_one)
+
+    def close(self) -> None:
+        """The exchange is over."""
+        for timer in (self._whole, self._one):
+            if timer is not None:
+                timer.cancel()
+        self._exchange.attempts = None
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _timer(self, seconds: float, callback: Callable[[], None]) -> Any:
+        """A timer of the loop, exact to milliseconds; None when there is no limit."""
+        return self._exchange.port.runtime.loop.call_later(seconds, self._guard, callback) if seconds else None
+
+    def _guard(self, callback: Callable[[], None]) -> None:
+        exchange = self._exchange
+        try:
+            callback()
+        except Exception as error:
+            exchange.port.runtime.failed(error)
+            if exchange.down is not None:
+                exchange.down.abort()
+
+    def _expire(self) -> None:
+        """The whole exchange took too long."""
+        self._cut(b"request_timeout")
+
+    def _expire_one(self) -> None:
+        """This attempt took too long."""
+        if self._exchange.status or not self.again(b"backend_timeout"):
+            self._cut(b"backend_timeout")
+
+    def _cut(self, reason: bytes) -> None:
+        """504 while the client was sent nothing; else the response must not look complete. Tunnels have no end."""
+        exchange = self._exchange
+        if not exchange.status:
+            exchange.reply(504, reason)
+        elif exchange.status != 101:
+            exchange.reason = reason
+            up, exchange.up = exchange.up, None
+            if up is not None:
+                up.exchange = None
+                up.abort()
+            exchange.down.abort()
+            exchange.finish(monotonic())
+
+    # -- trying again --------------------------------------------------------------------------------------------------
+
+    def keep(self, data: bytes, trailers: bytes) -> bytes:
+        """The body to keep after `data` came; b"" when it became too long to be sent again."""
+        exchange = self._exchange
+        known = exchange.body
+        if self.retry is None or exchange.bytes_in - len(data) != len(known) or exchange.bytes_in > KEPT_BODY:
+            return b""
+        exchange.trailers = trailers
+        return known + data
+
+    def declines(self, head: ResponseHead, ended: bool, now: float) -> bool:
+        """Whether the response is thrown away because its status is one to try again for."""
+        retry = self.retry
+        if retry is None or head.status not in retry.codes or not self._may_go_on():
+            return False
+        if ended:
+            up, self._exchange.up = self._exchange.up, None
+            up.release(now)
+        self._wait()
+        return True
+
+    def again(self, reason: bytes, *, sent: bool = True) -> bool:
+        """Try again in a while, after an attempt that failed without a response; False when that may not be. `sent`:
+        the backend may have acted on the request, so it must be one that may be sent twice.
+        """
+        retry = self.retry
+        if retry is None or (sent and self._exchange.head.method not in IDEMPOTENT):
+            return False
+        if reason.startswith(_BAD_RESPONSE) and 502 not in retry.codes:
+            return False
+        if not self._may_go_on():
+            return False
+        self._exchange.retried = True  # what is pooled may be as dead as the connection that failed
+        self._wait()
+        return True
+
+    def last_status(self, status: int, reason: bytes) -> int:
+        """The answer when no attempt is left: a connection that was lost is 503 (GEP-1731)."""
+        lost = status == 502 and not reason.startswith(_BAD_RESPONSE)
+        return 503 if lost and self.retry is not None else status
+
+    def _may_go_on(self) -> bool:
+        exchange = self._exchange
+        whole = exchange.bytes_in == len(exchange.body) <= KEPT_BODY
+        return self._left > 0 and whole and exchange.backend.may_retry()  # type: ignore[union-attr]
+
+    def _wait(self) -> None:
+        """Let go of what is left of this attempt, and begin the next after at least the configured time."""
+        exchange, retry = self._exchange, self.retry
+        assert retry is not None
+        self._left -= 1
+        if self._one is not None:
+            self._one.cancel()
+        self._tried = exchange.let_go()
+        if not exchange.ended:
+            exchange.down.pause()
+        seconds = retry.backoff * self._growth * (1 + random() / 4)  # noqa: S311  it keeps no secret
+        self._growth = min(GROWTH_LIMIT, self._growth * 2)
+        self._one = exchange.port.runtime.loop.call_later(seconds, self._guard, self._begin)
+
+    def _begin(self) -> None:
+        self._one = self._timer(self._limit, self._expire_one)
+        self._exchange.send_again(self._tried)

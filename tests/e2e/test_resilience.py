@@ -1,0 +1,69 @@
+"""Timeouts and retries of rules through a real gateway, before a backend that fails as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.e2e.fragile import Fragile, fragile
+from tests.manifests import Folder, gateway, gateway_class, http_route, listener, rule, service
+from tests.processes import Gateway
+from tests.talk import fetch
+
+RETRY = {"codes": [500, 503], "attempts": 2, "backoff": "20ms"}
+
+
+class Site:
+    """A gateway on one port with a rule for each kind of limit, all before the same backend."""
+
+    def __init__(self, folder: Folder, stack: ExitStack) -> None:
+        self.backend: Fragile = stack.enter_context(fragile())
+        folder.write(
+            "all.yaml",
+            gateway_class(),
+            gateway(listener("http", 80)),
+            *service("shop", self.backend.port),
+            http_route(
+                "site",
+                rule("shop", "/request", timeouts={"request": "300ms"}),
+                rule("shop", "/backend", timeouts={"backendRequest": "300ms"}),
+                rule("shop", "/retry", retry=RETRY),
+                rule("shop", "/both", retry=RETRY, timeouts={"request": "60s", "backendRequest": "500ms"}),
+            ),
+        )
+        self.gateway = Gateway(folder.path, ports=[80])
+        stack.callback(self.gateway.stop)
+        self.port = self.gateway.ports[80]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with ExitStack() as stack:
+        yield Site(Folder(tmp_path_factory.mktemp("site") / "manifests"), stack)
+
+
+ROWS = [
+    ("/request/1xmute", 504, 1),
+    ("/backend/1xmute", 504, 1),
+    ("/retry/2x500", 200, 3),
+    ("/retry/9x503", 503, 3),
+    ("/retry/1x404", 404, 1),
+    ("/retry/2xreset", 200, 3),
+    ("/retry/9xreset", 503, 3),
+    ("/both/1xmute", 200, 2),
+    ("/both/9xmute", 504, 3),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "attempts"), ROWS)
+def test_what_becomes_of_a_request(site: Site, path: str, status: int, attempts: int):
+    assert fetch(site.port, path).status == status
+    assert site.backend.attempts[path] == attempts
+
+
+def test_the_body_goes_along(site: Site):
+    body = b"x" * 50_000
+    assert fetch(site.port, "/retry/body/1x503", method="POST", body=body).status == 200
+    assert site.backend.bodies["/retry/body/1x503"] == [body, body]
