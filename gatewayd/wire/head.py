@@ -208,10 +208,7 @@ def _sort_out(pieces: list[bytes], status: int) -> tuple[bytes, dict[bytes, byte
         return pieces[0] + pieces[3], {pieces[1].lower(): pieces[2]}
     if count == 7 and (one := pieces[1].lower()) != (other := pieces[4].lower()):
         return pieces[0] + pieces[3] + pieces[6], {one: pieces[2], other: pieces[5]}
-    found = dict(zip(map(bytes.lower, pieces[1::3]), pieces[2::3]))  # noqa: B905  they are equally long
-    if len(found) * 3 + 1 != count:
-        found = _join_repeated(pieces, status)
-    return b"".join(pieces[::3]), found
+    return b"".join(pieces[::3]), _join_repeated(pieces, status)
 
 
 def _join_repeated(pieces: list[bytes], status: int) -> dict[bytes, bytes]:
