@@ -1,154 +1,90 @@
-"""HTTP/2 connections (RFC 9113): what both roles share. Frames in, streams and windows, frames out.
-
-Frames that streams write in one turn of the event loop leave in one `write`. Windows are the valve towards the peer;
-the transport's own pause counts as a window of zero, so that memory for a connection is bounded either way.
-"""
+"""HTTP/2 connections (RFC 9113): what both roles share of reading. Frames in; `sender2` is the other half."""
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gatewayd.proxy.gone import GONE
+from gatewayd.proxy.sender2 import NEVER, Sender2, Stream2
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ConnectionFault, ErrorCode, StreamFault
 from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge
-from gatewayd.wire.hpack_encode import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gatewayd.proxy.port import Port
 
-NEVER = float("inf")
-INITIAL_WINDOW = 65535  # RFC 9113 section 6.9.2
+__all__ = ["CONNECTION_WINDOW", "MAX_STREAMS", "NEVER", "STREAM_WINDOW", "Connection2", "Stream2"]
+
 STREAM_WINDOW = 65536
 CONNECTION_WINDOW = 1 << 20
 MAX_FRAME = 16384
 MAX_CONTINUATIONS = 8
 MAX_STREAMS = 100
+MAX_CUT = 256  # streams that we gave up and may still get frames of, that were on their way
 LINGER = 2.0  # seconds in which a peer may still send what will not be read
-QUEUE = 65536  # bytes of one stream that wait for a window before its source is paused
 _UNPACK = frames.FRAME_HEADER.unpack_from
 
-# What a peer may do in a stretch of ten seconds before it is told to calm down (RFC 9113 section 10.5). Resets count
-# in both directions: a peer can make us send them as well as send them itself.
-STRETCH = 10.0
-BUDGETS = {
-    "resets": 100,
-    "refused": 100,
-    "settings": 100,
-    "empty": 100,
-    "pings": 1000,
-    "priorities": 1000,
-    "windows": 20000,
-}
 
-
-class Stream2:
-    """One stream. `window` is what may still be sent, `credit` what was received and not yet given back.
-
-    `queue` waits for a window; `held` says that credit is withheld because whoever takes the bytes cannot take more.
-    """
-
-    __slots__ = ("connection", "credit", "ended_in", "ended_out", "held", "id", "queue", "queue_end", "window")
-
-    def __init__(self, connection: Connection2, identity: int) -> None:
-        self.connection = connection
-        self.id = identity
-        self.window = connection.peer_window
-        self.credit = 0
-        self.ended_in = self.ended_out = self.held = False
-        self.queue = b""
-        self.queue_end: bytes | None = None  # what ends the stream after the queue: an encoded frame
-
-    def give_credit(self) -> None:
-        """Let the peer send as much again as was taken."""
-        self.held = False
-        if self.credit and not self.ended_in:
-            self.connection.write(frames.window_update(self.id, self.credit))
-            self.credit = 0
-
-    def drained(self) -> None:
-        """The queue is empty again."""
-
-    def filled(self) -> None:
-        """The queue is longer than it should be."""
-
-
-class Connection2(asyncio.BaseProtocol):
-    """One connection of either role."""
+class Connection2(Sender2):
+    """One connection of either role. `last` is the highest stream that was opened, `cut` are those that we reset."""
 
     __slots__ = (
         "_block",
         "_block_flags",
         "_block_frames",
         "_block_stream",
-        "_counts",
-        "_out",
-        "_scheduled",
-        "_stretch",
         "_tail",
         "credit",
-        "deadline",
+        "cut",
         "decoder",
-        "encoder",
         "going",
         "last",
         "limits",
-        "lingering",
-        "peer_streams",
-        "peer_window",
         "port",
-        "runtime",
         "settled",
-        "streams",
-        "transport",
-        "waiting",
-        "window",
-        "write_paused",
     )
 
     of_server = False  # whether the peer is a server
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, patience: int = 1) -> None:
+        super().__init__(port.runtime, patience)
         self.port = port
-        self.runtime = port.runtime
         settings = port.settings
-        self.limits = FieldLimits(settings.head_bytes or 1 << 30, settings.fields or 1 << 30)
+        self.limits = FieldLimits(settings.head_bytes, settings.fields)
         self.decoder = Decoder()
-        self.encoder = Encoder()
-        self.streams: dict[int, Any] = {}
-        self.waiting: dict[Any, None] = {}  # streams with a queue, in the order of their turn
+        self.cut: dict[int, None] = {}
         self.last = 0
-        self.window = INITIAL_WINDOW
-        self.peer_window = INITIAL_WINDOW
-        self.peer_streams = MAX_STREAMS
         self.credit = 0
-        self.settled = self.going = self.lingering = self.write_paused = False
+        self.settled = self.going = False
         self._tail = b""
         self._block = b""
         self._block_stream = self._block_flags = self._block_frames = 0
-        self._out: list[bytes] = []
-        self._scheduled = False
-        self._counts: dict[str, int] = {}
-        self._stretch = 0.0
-        self.deadline = NEVER
 
     if TYPE_CHECKING:  # the role's part
-        transport: Any
 
         def headers(self, identity: int, fields: Any, ended: bool) -> None:
-            """A header section came, complete and decoded."""
+            """A header section came, complete and decoded; `fields` None when it is over the limits."""
 
         def body(self, stream: Any, data: bytes, ended: bool) -> None:
             """Bytes of a stream's body came."""
 
-        def lost(self, stream: Any, code: int) -> None:
-            """The peer gave up a stream, which is out of `streams` already."""
+        def lost(self, stream: Any, code: int, reason: str) -> None:
+            """The stream is given up, by either side, and out of `streams` already."""
 
         def leaving(self, last: int) -> None:
             """The peer sent GOAWAY: it takes no stream above `last`."""
+
+    def read_over(self) -> None:
+        """All that came is read."""
+
+    def setting(self, setting: int, value: int) -> None:
+        """A setting of the peer that only one role cares for."""
+
+    def answered(self, ping: bytes) -> None:
+        """The peer answered a PING."""
 
     # -- frames in -------------------------------------------------------------------------------------------------
 
@@ -158,10 +94,11 @@ class Connection2(asyncio.BaseProtocol):
             return
         try:
             self._read(self._tail + data if self._tail else data)
+            self.read_over()
         except ConnectionFault as fault:
             self.go_away(fault.code, fault.reason)
-        except HpackError as error:
-            self.go_away(ErrorCode.COMPRESSION_ERROR, str(error))
+        except HpackError:
+            self.go_away(ErrorCode.COMPRESSION_ERROR, "compression")
         except Exception as error:
             self.runtime.failed(error)
             self.go_away(ErrorCode.INTERNAL_ERROR, "exception")
@@ -174,19 +111,18 @@ class Connection2(asyncio.BaseProtocol):
             word, flags, identity = _UNPACK(data, at)
             length, kind = word >> 8, word & 0xFF
             identity &= 0x7FFFFFFF
+            end = at + 9 + length
             try:
                 if kind > frames.HEADERS or not identity or length > MAX_FRAME:
                     frames.check(length, kind, flags, identity)
-                end = at + 9 + length
                 if end > size:
                     break
                 self._take(kind, identity, flags, data, at + 9, length)
             except StreamFault as fault:
-                if at + 9 + length > size:
+                if end > size:
                     break  # the payload is skipped when it is there
-                end = at + 9 + length
-                self.charge("resets")
-                self.reset_stream(fault.stream, fault.code)
+                self.budget.charge("resets")
+                self.reset_stream(fault.stream, fault.code, fault.reason)
             at = end
             if self.lingering:
                 return
@@ -242,10 +178,10 @@ class Connection2(asyncio.BaseProtocol):
             self.credit = 0
         ended = bool(flags & frames.END_STREAM)
         if begin == end and not ended:
-            self.charge("empty")
+            self.budget.charge("empty")
         stream = self.streams.get(identity)
         if stream is None or stream.ended_in:
-            self._unexpected(identity)
+            self.stray(identity)
             return
         stream.credit += length
         if stream.credit > STREAM_WINDOW:
@@ -255,39 +191,41 @@ class Connection2(asyncio.BaseProtocol):
         if not ended and not stream.held and stream.credit >= STREAM_WINDOW // 2:
             stream.give_credit()
 
-    def _unexpected(self, identity: int) -> None:
-        """A frame for a stream that takes no more. Streams above `last` were never opened (RFC 9113 section 5.1)."""
+    def stray(self, identity: int) -> None:
+        """A frame for a stream that takes no more: it was on its way when we gave up the stream, or it should not be
+        (RFC 9113 section 5.1). Streams above `last` were never opened.
+        """
+        if identity in self.cut:
+            return
         if identity > self.last:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "idle_stream")
         raise StreamFault(identity, ErrorCode.STREAM_CLOSED, "stream_closed")
 
     def _on_priority(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
         frames.check_priority(data, at, identity)
-        self.charge("priorities")
+        self.budget.charge("priorities")
 
     def _on_reset(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
-        if identity > self.last:
+        if identity > self.last and identity not in self.cut:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "idle_stream")
         stream = self.streams.pop(identity, None)
         if stream is not None:
-            self.waiting.pop(stream, None)
-            stream.ended_in = stream.ended_out = True
-            self.lost(stream, frames.reset_code(data, at))
+            self._give_up(stream, frames.reset_code(data, at), "reset")
             self.stream_over()
-        self.charge("resets")
+        self.budget.charge("resets")
 
     def _on_settings(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
         self.settled = True
         if flags & frames.ACK:
             return
-        self.charge("settings")
+        self.budget.charge("settings")
         for setting, value in frames.parse_settings(data[at : at + length], self.of_server):
             if setting == frames.HEADER_TABLE_SIZE:
                 self.encoder.set_table_size(value)
             elif setting == frames.INITIAL_WINDOW_SIZE:
                 self._resize(value)
-            elif setting == frames.MAX_CONCURRENT_STREAMS:
-                self.peer_streams = value
+            else:
+                self.setting(setting, value)
         self.write(frames.SETTINGS_ACK)
 
     def _resize(self, window: int) -> None:
@@ -301,8 +239,10 @@ class Connection2(asyncio.BaseProtocol):
             self.pump()
 
     def _on_ping(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
-        if not flags & frames.ACK:
-            self.charge("pings")
+        if flags & frames.ACK:
+            self.answered(data[at : at + 8])
+        else:
+            self.budget.charge("pings")
             self.write(frames.ping_ack(data[at : at + 8]))
 
     def _on_goaway(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
@@ -310,7 +250,7 @@ class Connection2(asyncio.BaseProtocol):
 
     def _on_window(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
         step = frames.increment(data, at, identity)
-        self.charge("windows")
+        self.budget.charge("windows")
         if not identity:
             self.window += step
             if self.window > frames.MAX_WINDOW:
@@ -319,7 +259,7 @@ class Connection2(asyncio.BaseProtocol):
             return
         stream = self.streams.get(identity)
         if stream is None:
-            if identity > self.last:
+            if identity > self.last and identity not in self.cut:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "idle_stream")
             return
         stream.window += step
@@ -328,157 +268,77 @@ class Connection2(asyncio.BaseProtocol):
         if stream.queue:
             self.pump()
 
-    def charge(self, kind: str) -> None:
-        """Count what a peer makes us do for nothing; too much of it ends the connection."""
-        count = self._counts.get(kind, 0) + 1
-        self._counts[kind] = count
-        if count > BUDGETS[kind]:
-            now = monotonic()
-            if now - self._stretch < STRETCH:
-                raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too_many_" + kind)
-            self._stretch = now
-            self._counts = {kind: 1}
+    # -- the end ---------------------------------------------------------------------------------------------------
 
-    # -- frames out ------------------------------------------------------------------------------------------------
-
-    def write(self, frame: bytes) -> None:
-        """Send a frame with the others of this turn."""
-        self._out.append(frame)
-        if not self._scheduled:
-            self._scheduled = True
-            self.runtime.loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Hand everything to the transport in one piece."""
-        self._scheduled = False
-        out = self._out
-        if out:
-            self._out = []
-            if self.lingering or self.transport.is_closing():
-                return
-            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
-
-    def send_fields(self, stream: Stream2, fields: Any, lines: bytes, ended: bool) -> None:
-        """A field section: pairs, and after them the lines of a block in HTTP/1.1's form."""
-        frame = frames.headers(stream.id, self.encoder.encode(fields, lines), ended)
-        if stream.queue:  # trailers must not overtake the body; nothing else follows a queue
-            stream.queue_end = frame
-            return
-        self.write(frame)
-        if ended:
-            self._end_out(stream)
-
-    def send(self, stream: Stream2, data: bytes, ended: bool) -> None:
-        """Bytes of a body, as far as the windows allow; the rest waits."""
-        room = 0 if self.write_paused else min(self.window, stream.window)
-        if stream.queue or len(data) > room:
-            stream.queue += data
-            if ended:
-                stream.queue_end = b""
-            self.waiting[stream] = None
-            if room > 0:
-                self._pump_stream(stream)
-            if len(stream.queue) > QUEUE:
-                stream.filled()
-            return
-        self.window -= len(data)
-        stream.window -= len(data)
-        self.write(frames.data(stream.id, data, ended))
-        if ended:
-            self._end_out(stream)
-
-    def pump(self) -> None:
-        """Send what waits, a frame for each stream in turn, until windows or work are used up."""
-        while self.waiting and self.window > 0 and not self.write_paused:
-            moved = False
-            for stream in list(self.waiting):
-                moved = self._pump_stream(stream, MAX_FRAME) or moved
-            if not moved:
-                return
-
-    def _pump_stream(self, stream: Stream2, most: int = 1 << 31) -> bool:
-        room = min(self.window, stream.window, most)
-        if room <= 0 or not stream.queue:
-            return False
-        data, stream.queue = stream.queue[:room], stream.queue[room:]
-        self.window -= len(data)
-        stream.window -= len(data)
-        end = stream.queue_end if not stream.queue else None
-        self.write(frames.data(stream.id, data, end == b""))
-        if stream.queue:
-            return True
-        self.waiting.pop(stream, None)
-        if end:
-            self.write(end)
-        if end is not None:
-            self._end_out(stream)
-        stream.drained()
-        return True
-
-    def _end_out(self, stream: Stream2) -> None:
-        stream.ended_out = True
-        if stream.ended_in:
-            self.forget(stream)
-
-    def forget(self, stream: Stream2) -> None:
-        """A stream is over in both directions."""
-        if self.streams.pop(stream.id, None) is not None:
-            self.waiting.pop(stream, None)
-            self.stream_over()
-
-    def stream_over(self) -> None:
-        """There is room for one more stream."""
-
-    def reset_stream(self, identity: int, code: int) -> None:
-        """Give up a stream."""
+    def reset_stream(self, identity: int, code: int, reason: str) -> None:
+        """Give up a stream; what is on its way to us is ignored."""
         self.write(frames.rst_stream(identity, code))
+        self.ignore(identity)
         stream = self.streams.pop(identity, None)
         if stream is not None:
-            self.waiting.pop(stream, None)
-            stream.ended_in = stream.ended_out = True
-            self.lost(stream, code)
+            self._give_up(stream, code, reason)
             self.stream_over()
+
+    def ignore(self, identity: int) -> None:
+        """Take no notice of what still comes for a stream."""
+        self.cut[identity] = None
+        if len(self.cut) > MAX_CUT:
+            del self.cut[next(iter(self.cut))]
+
+    def _give_up(self, stream: Stream2, code: int, reason: str) -> None:
+        self.waiting.pop(stream, None)
+        stream.queue = b""
+        stream.ended_in = stream.ended_out = True
+        self.lost(stream, code, reason)
 
     def go_away(self, code: int, reason: str) -> None:
         """Say why, give up all streams, close."""
         self.going = True
         if not self.lingering and not self.transport.is_closing():
-            self._out.append(frames.goaway(max(0, self.last), code, reason.encode()))
+            self.write(frames.goaway(self.last_taken(), code, reason.encode()))
+            self._unread = self._unread_bytes = 0
             self.flush()
             self.close_softly()
-        self.drop_streams(code)
+        self.drop_streams(code, reason)
+
+    def last_taken(self) -> int:
+        """The highest stream of the peer that was or will be served."""
+        return 0
 
     def close_softly(self) -> None:
         """Half-close, and drop what still comes for a while: a close over unread bytes would be a reset, which can
         destroy the GOAWAY on its way (RFC 9113 section 9.1, RFC 9112 section 9.6).
         """
+        if self.lingering or self.transport.is_closing():
+            return
+        self.flush()
         self.lingering = True
-        self._out = []
-        self.deadline = monotonic() + LINGER
+        self.unsent = self.transport.get_write_buffer_size()
+        self.deadline = monotonic() + (self.port.settings.write_timeout if self.unsent else LINGER)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
             self.transport.close()
 
-    def drop_streams(self, code: int) -> None:
+    def expire_writing(self, now: float) -> None:
+        """Nothing was read by the peer for too long, or it has had the time to read the last word."""
+        if self.takes_some():
+            self.deadline = now + (self.port.settings.write_timeout if self.unsent else LINGER)
+            return
+        self.drop_streams(ErrorCode.CANCEL, "write_timeout")
+        self.transport.abort()
+
+    def drop_streams(self, code: int, reason: str) -> None:
         """The connection is over for all its streams."""
         streams, self.streams = self.streams, {}
-        self.waiting.clear()
         for stream in streams.values():
-            stream.ended_in = stream.ended_out = True
-            self.lost(stream, code)
+            self._give_up(stream, code, reason)
 
-    def pause_writing(self) -> None:
-        self.write_paused = True
-        for stream in list(self.streams.values()):
-            stream.filled()
-
-    def resume_writing(self) -> None:
-        self.write_paused = False
-        self.pump()
-        for stream in list(self.streams.values()):
-            if not stream.queue:
-                stream.drained()
+    def connection_gone(self) -> None:
+        """The transport is closed: nothing may hold it any more."""
+        self.going = True
+        self.transport = GONE
+        self.drop_streams(ErrorCode.CANCEL, "closed")
 
     _TAKE: ClassVar[dict[int, Callable[..., None]]] = {
         frames.DATA: _on_data,

@@ -1,5 +1,5 @@
-"""HTTP/2 to backends (RFC 9113): one connection carries the exchanges of many clients, each on a stream that is the
-upstream stream of its exchange. The pool holds a connection for as long as it takes further streams.
+"""HTTP/2 to backends (RFC 9113): one connection carries the exchanges of many clients, each on a stream of its own
+(`response2`). The pool holds a connection for as long as it takes further streams.
 """
 
 from __future__ import annotations
@@ -7,10 +7,10 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.connection2 import CONNECTION_WINDOW, NEVER, STREAM_WINDOW, Connection2, Stream2
-from gatewayd.wire import fields2, frames
-from gatewayd.wire.frames import PREFACE, ErrorCode, StreamFault
-from gatewayd.wire.refused import Refused
+from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, NEVER, STREAM_WINDOW, Connection2
+from gatewayd.proxy.response2 import ResponseStream
+from gatewayd.wire import frames
+from gatewayd.wire.frames import PREFACE, ConnectionFault, ErrorCode
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
@@ -18,29 +18,39 @@ if TYPE_CHECKING:
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
 
-MAX_INTERIMS = 16
 LAST_STREAM = (1 << 31) - 1
+PATIENCE = 100  # backends answer many clients on one connection, and are known
 _GREETING = (
     PREFACE
     + frames.settings({frames.ENABLE_PUSH: 0, frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW})
     + frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
 )
+# Why an exchange lost its stream, by what became of the stream or of the connection.
+_REASONS = {
+    "closed": b"upstream_closed",
+    "refused": b"upstream_unprocessed",
+    "write_timeout": b"upstream_timeout",
+}
 
 
 class Upstream2(Connection2):
-    """One connection to an endpoint."""
+    """One connection to an endpoint. `peer_streams` is how many streams it takes at a time. `tunnels` says whether it
+    takes WebSockets (RFC 8441), which is known once it is `settled`; `_asking` wait for that.
+    """
 
-    __slots__ = ("backend", "blocked", "endpoint")
+    __slots__ = ("_asking", "backend", "blocked", "endpoint", "peer_streams", "tunnels")
 
     exchange = None
     of_server = True
 
     def __init__(self, port: Port, backend: Backend, endpoint: Endpoint) -> None:
-        super().__init__(port)
+        super().__init__(port, PATIENCE)
         self.backend = backend
         self.endpoint = endpoint
-        self.blocked = False
+        self.peer_streams = MAX_STREAMS
+        self.blocked = self.tunnels = False
         self.last = -1
+        self._asking: list[ResponseStream] = []
 
     # -- the connection --------------------------------------------------------------------------------------------
 
@@ -54,40 +64,108 @@ class Upstream2(Connection2):
         self.read(data)
 
     def eof_received(self) -> bool:
+        self._take_no_more()  # at once: the close comes a turn later
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         self.runtime.timed.discard(self)
-        self.going = True
-        self.endpoint.idle.pop(self, None)
-        self.drop_streams(ErrorCode.CANCEL)
+        self._take_no_more()
+        if error is not None and self.streams:
+            self.runtime.counts.upstream_resets += 1
+        self.connection_gone()
         self.endpoint.open -= 1
         self.backend.open -= 1
         if self.backend.waiting:
             self.runtime.connector.next_waiting(self.backend)
+
+    def drop_streams(self, code: int, reason: str) -> None:
+        asking, self._asking = self._asking, []
+        for stream in asking:
+            stream.lost(code, reason)
+        super().drop_streams(code, reason)
+
+    def go_away(self, code: int, reason: str) -> None:
+        self._take_no_more()
+        super().go_away(code, reason if code == ErrorCode.NO_ERROR else "bad_response_" + reason)
+
+    def _take_no_more(self) -> None:
+        self.going = True
+        self.endpoint.idle.pop(self, None)
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
     @property
     def takes_more(self) -> bool:
         """Whether a further stream may be opened."""
-        return not self.going and len(self.streams) < self.peer_streams and self.last < LAST_STREAM - 2
+        return len(self.streams) < self.peer_streams and not self.going and not self.write_paused
+
+    def _offer(self) -> None:
+        """Be in the pool as long as there is room for a stream."""
+        if self.takes_more:
+            self.endpoint.idle[self] = None
+        else:
+            self.endpoint.idle.pop(self, None)
 
     def send_head(self, exchange: Exchange, body: bytes, ended: bool, trailers: bytes) -> None:
         """Open a stream for the exchange and send its request."""
-        self.last += 2
-        stream = ResponseStream(self, self.last, exchange)
-        self.streams[self.last] = stream
-        exchange.up = stream
         self.deadline = NEVER
+        stream = ResponseStream(self, 0, exchange)
+        exchange.up = stream
+        if exchange.head.upgrade and not self.tunnels:
+            self._ask(stream, exchange)
+            return
+        self._open(stream)
         if self.takes_more:
             self.endpoint.idle[self] = None  # it was taken out of the pool to be used
         stream.send_head(body, ended, trailers)
+        self.blocked = stream.blocked
+
+    def _open(self, stream: ResponseStream) -> None:
+        self.last = stream.id = self.last + 2
+        self.streams[self.last] = stream
+        if self.last >= LAST_STREAM - 1:
+            self._take_no_more()
+
+    def _ask(self, stream: ResponseStream, exchange: Exchange) -> None:
+        """A WebSocket waits until the backend has said whether it takes any."""
+        if self.settled:
+            exchange.upstream_lost(b"upstream_without_websocket")
+            self.stream_over()
+        else:
+            self.deadline = monotonic() + self.port.settings.first_byte_timeout
+            self._asking.append(stream)
+
+    def give_up_waiting(self, stream: ResponseStream) -> None:
+        """Its client left before it was opened."""
+        if stream in self._asking:
+            self._asking.remove(stream)
+            self.stream_over()
+
+    def read_over(self) -> None:
+        if not self._asking or not self.settled:
+            return
+        asking, self._asking = self._asking, []
+        for stream in asking:
+            exchange = stream.exchange
+            if exchange is not None and self.tunnels:
+                self._open(stream)
+                stream.send_head(b"", True, b"")
+            elif exchange is not None:
+                exchange.upstream_lost(b"upstream_without_websocket")
+        self.stream_over()
+
+    def setting(self, setting: int, value: int) -> None:
+        if setting == frames.MAX_CONCURRENT_STREAMS:
+            self.peer_streams = value
+            if self.streams or self in self.endpoint.idle:
+                self.stream_over()
+        elif setting == frames.ENABLE_CONNECT_PROTOCOL:
+            self.tunnels = bool(value)
 
     def headers(self, identity: int, fields: Any, ended: bool) -> None:
         stream = self.streams.get(identity)
         if stream is None or stream.ended_in:
-            self._unexpected(identity)
+            self.stray(identity)
             return
         stream.ended_in = ended
         stream.take_fields(fields, ended)
@@ -95,42 +173,52 @@ class Upstream2(Connection2):
     def body(self, stream: ResponseStream, data: bytes, ended: bool) -> None:
         stream.take_body(data, ended)
 
-    def lost(self, stream: ResponseStream, code: int) -> None:
-        exchange, stream.exchange = stream.exchange, None
-        stream.unwatch()
-        if exchange is not None:
-            refused = code == ErrorCode.REFUSED_STREAM and not exchange.status
-            exchange.upstream_lost(b"upstream_closed" if refused or self.going else b"upstream_reset")
+    def stray(self, identity: int) -> None:
+        """Frames for streams that were given up may come for a long time: backends are slower to be told than we are
+        to forget.
+        """
+        if identity > self.last or not identity % 2:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "idle_stream")
+
+    def lost(self, stream: ResponseStream, code: int, reason: str) -> None:
+        stream.lost(code, reason)
+
+    def reason_of(self, code: int, reason: str) -> bytes:
+        """The word for the access line of an exchange that lost its stream."""
+        if reason == "reset":
+            return b"upstream_unprocessed" if code == ErrorCode.REFUSED_STREAM else b"upstream_reset"
+        return _REASONS.get(reason) or reason.encode()
 
     def leaving(self, last: int) -> None:
-        self.going = True
-        self.endpoint.idle.pop(self, None)
+        self._take_no_more()
         for identity in [identity for identity in self.streams if identity > last]:
-            stream = self.streams.pop(identity)
-            self.waiting.pop(stream, None)
-            stream.ended_in = stream.ended_out = True
-            self.lost(stream, ErrorCode.REFUSED_STREAM)
+            stream = self.streams.pop(identity, None)
+            if stream is not None:
+                self._give_up(stream, ErrorCode.REFUSED_STREAM, "refused")
+        asking, self._asking = self._asking, []
+        for stream in asking:
+            stream.lost(ErrorCode.REFUSED_STREAM, "refused")
         if not self.streams:
             self.transport.close()
 
     def stream_over(self) -> None:
         if self.going or self.endpoint.gone or self.runtime.draining:
-            self.endpoint.idle.pop(self, None)
-            if not self.streams:
+            self._take_no_more()
+            if not self.streams and not self._asking:
+                self.flush()
                 self.transport.close()
             return
         if not self.streams:
             self.deadline = monotonic() + self.port.settings.upstream_idle_timeout
-        self.endpoint.idle[self] = None
-        if self.backend.waiting:
+        while self.backend.waiting and self.takes_more:
             self.endpoint.idle.pop(self, None)
             if not self.runtime.connector.hand_over(self):
-                self.endpoint.idle[self] = None
+                break
+        self._offer()
 
     def release_new(self, now: float) -> None:
         """A connection that nobody waited for any more goes to the pool."""
-        self.deadline = now + self.port.settings.upstream_idle_timeout
-        self.endpoint.idle[self] = None
+        self.stream_over()
 
     def close(self) -> None:
         """Close when the last stream is over."""
@@ -138,173 +226,24 @@ class Upstream2(Connection2):
         if not self.streams:
             self.transport.close()
 
-    def expire(self, now: float) -> None:
-        """Idle for too long."""
-        self.deadline = NEVER
+    def pause_writing(self) -> None:
+        super().pause_writing()
         self.endpoint.idle.pop(self, None)
-        if self.lingering:
-            self.transport.abort()
-        elif not self.streams:
-            self.go_away(ErrorCode.NO_ERROR, "idle")
+        self.deadline = monotonic() + self.port.settings.write_timeout
 
-
-class ResponseStream(Stream2):
-    """One exchange on a connection to a backend. `answered` once its final head came."""
-
-    __slots__ = ("answered", "blocked", "deadline", "exchange", "left", "paused")
-
-    connection: Upstream2
-
-    def __init__(self, connection: Upstream2, identity: int, exchange: Exchange) -> None:
-        super().__init__(connection, identity)
-        self.exchange: Exchange | None = exchange
-        self.answered = self.blocked = self.paused = False
-        self.left = -1
+    def resume_writing(self) -> None:
+        super().resume_writing()
         self.deadline = NEVER
-
-    # -- the request -----------------------------------------------------------------------------------------------
-
-    def send_head(self, body: bytes, ended: bool, trailers: bytes) -> None:
-        """Send the request: head and what there is of the body."""
-        exchange = self.exchange
-        assert exchange is not None
-        connection = self.connection
-        head = exchange.head
-        start = fields2.request_start(head, exchange.path, exchange.authority, b"http")
-        whole = ended and not body and not trailers
-        connection.send_fields(self, start, exchange.block, whole)
-        if not whole:
-            self.send_body(body, ended, trailers)
-        if ended:
-            self._watch(exchange.sent + connection.port.settings.first_byte_timeout)
-
-    def send_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
-        """More of the request's body."""
-        connection = self.connection
-        if trailers and ended:
-            if data:
-                connection.send(self, data, False)
-            connection.send_fields(self, fields2.trailer_fields(trailers), b"", True)
-        elif data or ended:
-            connection.send(self, data, ended)
-        if ended and not self.answered:
-            self._watch(monotonic() + connection.port.settings.first_byte_timeout)
-
-    def filled(self) -> None:
-        self.blocked = True
-        if self.exchange is not None:
-            self.exchange.pause_request()
-
-    def drained(self) -> None:
-        self.blocked = False
-        if self.exchange is not None and not self.exchange.ended:
-            self.exchange.resume_request()
-
-    # -- the response ----------------------------------------------------------------------------------------------
-
-    def take_fields(self, fields: Any, ended: bool) -> None:
-        """A head (interim or final), or trailers."""
-        exchange = self.exchange
-        if exchange is None:
-            return
-        if self.answered:
-            if not ended or fields is None:
-                raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "second_head")
-            self._end(b"", fields2.trailer_block(fields))
-            return
-        if fields is None:
-            self._refuse(exchange, Refused(502, "head_too_large"))
-            return
-        try:
-            head = fields2.response_head(fields, ended, exchange.head.method)
-        except Refused as refused:
-            self._refuse(exchange, refused)
-            return
-        if head.status < 200:
-            exchange.interims += 1
-            if exchange.interims > MAX_INTERIMS:
-                self._refuse(exchange, Refused(502, "too_many_interims"))
-            else:
-                exchange.down.interim(head)
-            return
-        self.answered = True
-        self.left = head.length
-        now = monotonic()
-        self._watch(now + self.connection.port.settings.stream_idle_timeout if not ended else NEVER)
-        exchange.respond(head, b"", ended, b"", now)
-
-    def take_body(self, data: bytes, ended: bool) -> None:
-        """Bytes of the response's body."""
-        exchange = self.exchange
-        if exchange is None:
-            return
-        if not self.answered:
-            raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "body_before_head")
-        if self.left >= 0:
-            self.left -= len(data)
-            if self.left < 0 or (ended and self.left):
-                raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "content_length_differs")
-        if ended:
-            self._end(data, b"")
-        else:
-            self._watch(monotonic() + self.connection.port.settings.stream_idle_timeout)
-            exchange.respond_body(data, False)
-
-    def _end(self, data: bytes, trailers: bytes) -> None:
-        exchange = self.exchange
-        if exchange is not None:
-            self.unwatch()
-            exchange.respond_body(data, True, trailers)
-
-    def _refuse(self, exchange: Exchange, refused: Refused) -> None:
-        self.exchange = None
-        self.connection.reset_stream(self.id, ErrorCode.PROTOCOL_ERROR)
-        exchange.upstream_lost(b"bad_response_" + refused.reason.encode())
-
-    # -- the end ---------------------------------------------------------------------------------------------------
-
-    def release(self, now: float) -> None:
-        """The exchange is over."""
-        self.exchange = None
-        self.unwatch()
-        if not self.ended_out or not self.ended_in:
-            self.connection.reset_stream(self.id, ErrorCode.CANCEL if not self.ended_in else ErrorCode.NO_ERROR)
-        else:
-            self.connection.forget(self)
-
-    def abort(self) -> None:
-        """Let go of a request in flight."""
-        self.exchange = None
-        self.unwatch()
-        if self.connection.streams.get(self.id) is self:
-            self.connection.reset_stream(self.id, ErrorCode.CANCEL)
-
-    def pause(self) -> None:
-        """The client cannot take more of the response: no credit until it can."""
-        self.paused = self.held = True
-        self._watch(NEVER)
-
-    def resume(self) -> None:
-        """The client takes more again."""
-        if self.paused:
-            self.paused = False
-            self.give_credit()
-            self._watch(monotonic() + self.connection.port.settings.stream_idle_timeout)
-
-    def _watch(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.connection.runtime.timed.add(self)
-
-    def unwatch(self) -> None:
-        """Deadlines are over."""
-        self.deadline = NEVER
-        self.connection.runtime.timed.discard(self)
+        if not self.lingering:
+            self.stream_over()
 
     def expire(self, now: float) -> None:
-        """No first byte, or no further one, in time."""
-        exchange, self.exchange = self.exchange, None
-        self.unwatch()
-        self.connection.reset_stream(self.id, ErrorCode.CANCEL)
-        if exchange is not None:
-            exchange.upstream_lost(b"upstream_timeout", 504)
-
+        """Idle for too long, or nothing is read for too long."""
+        self.endpoint.idle.pop(self, None)
+        if self.lingering or self.write_paused:
+            self.expire_writing(now)
+        elif not self.streams:
+            self.drop_streams(ErrorCode.CANCEL, "upstream_timeout")
+            self.close()
+        else:
+            self.deadline = NEVER

@@ -9,7 +9,10 @@ import pytest
 
 from tests.proxy.conversation import Clock, Conversation
 
-TIMED = ("accept", "attempts", "connector", "downstream1", "exchange", "runtime", "stream", "tunnel", "upstream1")
+TIMED = (
+    "accept", "attempts", "budget2", "connection2", "connector", "downstream1", "downstream2", "exchange", "request2",
+    "response2", "runtime", "stream", "tunnel", "upstream1", "upstream2",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -274,6 +274,18 @@ class Loop:
         self.time = clock
         self.connects: deque[Connect] = deque()
         self.timers: list[Timer] = []
+        self.soon: deque[Any] = deque()
+
+    def call_soon(self, callback: Any, *arguments: Any) -> None:
+        """For the next turn."""
+        self.soon.append((callback, arguments))
+
+    def turn(self) -> bool:
+        """Call what was left for this turn; False when that was nothing."""
+        due, self.soon = self.soon, deque()
+        for callback, arguments in due:
+            callback(*arguments)
+        return bool(due)
 
     def create_task(self, work: Coroutine[Any, Any, None]) -> Task:
         return Task(self, work)
@@ -324,6 +336,7 @@ class Conversation:
         number: int = 80,
         hosts: tuple[bytes, ...] = (b"",),
         hostname: bytes = b"",
+        protocol: Any = "http1",
         **settings: Any,
     ) -> None:
         self.clock = clock
@@ -344,7 +357,7 @@ class Conversation:
             generation=1,
             ports={"p": port},
             routes={key: route},
-            backends={name: BackendPlan(key=name, endpoints=places) for name, places in backends.items()},
+            backends={name: BackendPlan(name, places, protocol) for name, places in backends.items()},
             settings={"s": Settings(**settings)},
         )
         self.runtime.apply(difference(Snapshot(), snapshot), {})
@@ -397,7 +410,7 @@ class Conversation:
 
     def settle(self) -> None:
         """Turns of the loop until nothing happens any more."""
-        while sum([self._turn(peer.transport) for peer in list(self.peers)]):  # each has its turn
+        while sum([self._turn(peer.transport) for peer in list(self.peers)]) + self.loop.turn():  # each has its turn
             pass
         assert not self.runtime.errors, self.runtime.errors
 
