@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from gatewayd.routing.snapshot import Edit, Filters, PathEdit, Redirect, RulePlan
+from gatewayd.routing.snapshot import Cors, Edit, Filters, PathEdit, Redirect, RulePlan
 
 
 def filter_lines(filters: Filters | None) -> list[str]:
     """What the filters do, one line each, in the order in which they are applied."""
     if filters is None:
         return []
-    lines = _edits("request", filters.request) + _edits("response", filters.response)
+    lines = [] if filters.cors is None else [_cors(filters.cors)]
+    lines += _edits("request", filters.request) + _edits("response", filters.response)
     if filters.redirect is not None:
         lines.append(_redirect(filters.redirect))
     if filters.hostname is not None:
@@ -17,6 +18,17 @@ def filter_lines(filters: Filters | None) -> list[str]:
     if filters.path is not None:
         lines.append(f"rewrite {_path(filters.path)}")
     return lines
+
+
+def _cors(cors: Cors) -> str:
+    lists = {"methods": cors.methods, "headers": cors.headers, "exposed headers": cors.expose}
+    parts = [f"{name} {_joined(values)}" for name, values in lists.items() if values]
+    parts += ["credentials"] if cors.credentials else []
+    return f"CORS for {_joined(cors.origins) or 'no origin'}{''.join(f'; {part}' for part in parts)}"
+
+
+def _joined(values: tuple[bytes, ...]) -> str:
+    return ", ".join(value.decode() for value in values)
 
 
 def _edits(side: str, edit: Edit | None) -> list[str]:

@@ -13,6 +13,7 @@ REASONS = {
     "no_listener": "no listener of this port has a hostname that covers the host",
     "no_route": "no rule that is attached to this listener matches",
     "no_backends": "the rule names no backend and no redirect",
+    "cors_preflight": "the gateway says which origins, methods and headers the CORS filter allows",
     "no_weight": "the weights of all its backends are 0",
     "no_endpoints": "none of its endpoints is ready",
     "misdirected": "the host belongs to another listener than the name asked for in TLS",

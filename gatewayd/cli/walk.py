@@ -85,6 +85,8 @@ def _rule_answer(rule: Rule, head: RequestHead, plan: PortPlan, snapshot: Snapsh
     if rule.refusal:
         return _answer(500, rule.refusal)
     path = head.path
+    if rule.step is not None and rule.step.cors is not None and rule.step.cors.preflight(head) is not None:
+        return _answer(204, "cors_preflight")
     if rule.step is not None and rule.step.redirect is not None:
         there = location(rule.step.redirect, plan.transport.encode(), head.host, plan.number, path, head.query)
         return {**_answer(rule.step.redirect.status, "redirect"), "location": there.decode("latin-1")}

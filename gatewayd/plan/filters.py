@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from gatewayd.routing.snapshot import Edit, Filters, PathEdit, Redirect
+from gatewayd.routing.snapshot import Cors, Edit, Filters, PathEdit, Redirect
 
 # RFC 9110 sections 6.4 and 7.6.1: fields that frame a message or belong to one connection; the gateway writes them.
 FRAMING = frozenset(
@@ -31,7 +31,7 @@ class Merged(NamedTuple):
 
 
 # Filters that decide whether or with what rights a request passes: without them it must not pass at all.
-CLOSED = ("CORS", "ExternalAuth", "ExtensionRef")
+CLOSED = ("ExternalAuth", "ExtensionRef")
 OPEN = ("RequestMirror",)
 
 
@@ -80,11 +80,25 @@ def _rewrite(spec: Any, prefix: bytes | None) -> dict[str, Any]:
     return {"hostname": hostname, "path": _path_edit(wanted.path, prefix)}
 
 
+def _cors(spec: Any, _prefix: bytes | None) -> dict[str, Any]:
+    wanted = spec.cors
+    cors = Cors(
+        origins=tuple(origin.lower().encode() for origin in wanted.allow_origins),
+        credentials=bool(wanted.allow_credentials),
+        methods=tuple(method.encode() for method in wanted.allow_methods),
+        headers=tuple(name.encode() for name in wanted.allow_headers),
+        expose=tuple(name.encode() for name in wanted.expose_headers),
+        max_age=wanted.max_age,
+    )
+    return {"cors": cors}
+
+
 _COMPILERS: Mapping[str, Callable[[Any, bytes | None], dict[str, Any]]] = {
     "RequestHeaderModifier": _request_edit,
     "ResponseHeaderModifier": _response_edit,
     "RequestRedirect": _redirect,
     "URLRewrite": _rewrite,
+    "CORS": _cors,
 }
 
 

@@ -51,6 +51,7 @@ FEATURES = tuple(
             "HTTPRouteBackendRequestRedirect",
             "HTTPRouteBackendTimeout",
             "HTTPRouteBackendURLRewrite",
+            "HTTPRouteCORS",
             "HTTPRouteDestinationPortMatching",
             "HTTPRouteHostRewrite",
             "HTTPRouteMethodMatching",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.attempts import IDEMPOTENT, Attempts
 from gatewayd.proxy.edits import edit_path, location
+from gatewayd.routing.cors import CrossOriginEdit
 from gatewayd.routing.snapshot import Settings
 
 if TYPE_CHECKING:
@@ -133,6 +134,12 @@ class Exchange:
 
     def _apply(self, step: Step) -> bool:
         """Apply the filters; True when they answered the request."""
+        if step.cors is not None:
+            preflight = step.cors.preflight(self.head)
+            if preflight is not None:
+                self.reply(204, b"cors_preflight", preflight)
+                return True
+            self.reply_edits = (*self.reply_edits, step.cors.edit(self.head))
         if step.request is not None:
             self.block = step.request.apply(self.block)
         if step.response is not None:
@@ -299,6 +306,9 @@ class Exchange:
         if up is not None:
             up.exchange = None
             up.abort()
+        crossing = [edit.lines for edit in self.reply_edits if isinstance(edit, CrossOriginEdit)]
+        if crossing:
+            block += crossing[-1]
         self.down.reply_local(status, block)
         self.finish(monotonic())
 

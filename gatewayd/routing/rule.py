@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import re2
 
+from gatewayd.routing.cors import CrossOrigin
 from gatewayd.wire.fields import BlockEdit
 from gatewayd.wire.grpc import is_grpc
 
@@ -57,7 +58,7 @@ class Predicate:
 class Step:
     """The filters of a rule or of a backendRef, compiled. None where a rule has no filters."""
 
-    __slots__ = ("hostname", "path", "redirect", "request", "response")
+    __slots__ = ("cors", "hostname", "path", "redirect", "request", "response")
 
     redirect: Redirect | None
     hostname: bytes | None
@@ -69,6 +70,7 @@ class Step:
         self.redirect = filters.redirect
         self.hostname = filters.hostname or _host(filters.request)
         self.path = filters.path
+        self.cors = None if filters.cors is None else CrossOrigin(filters.cors)
 
 
 # Framing and connection fields are the gateway's own; Host is the authority, set as a whole.

@@ -43,6 +43,19 @@ class Redirect(Plan, frozen=True):
     path: PathEdit | None = None
 
 
+class Cors(Plan, frozen=True):
+    """CORS (GEP-1767). `origins` are b"*" alone, or scheme://host[:port] where the host may be `*` or begin with `*.`;
+    b"*" stands alone in the other lists too. `max_age` in seconds.
+    """
+
+    origins: tuple[bytes, ...] = ()
+    credentials: bool = False
+    methods: tuple[bytes, ...] = ()
+    headers: tuple[bytes, ...] = ()
+    expose: tuple[bytes, ...] = ()
+    max_age: int = 5
+
+
 class Filters(Plan, frozen=True):
     """The filters of one rule or of one backendRef, already merged into one record."""
 
@@ -51,6 +64,7 @@ class Filters(Plan, frozen=True):
     redirect: Redirect | None = None
     hostname: bytes | None = None
     path: PathEdit | None = None
+    cors: Cors | None = None
 
 
 class Condition(Plan, frozen=True):

@@ -1,4 +1,4 @@
-"""Timeouts and retries of rules through a real gateway, before a backend that fails as it is told."""
+"""Timeouts, retries and CORS of rules through a real gateway, before a backend that fails as it is told."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.processes import Gateway
 from tests.talk import fetch
 
 RETRY = {"codes": [500, 503], "attempts": 2, "backoff": "20ms"}
+CORS = {"type": "CORS", "cors": {"allowOrigins": ["https://*.example.com"], "allowMethods": ["PUT"]}}
 
 
 class Site:
@@ -30,6 +31,7 @@ class Site:
                 rule("shop", "/request", timeouts={"request": "300ms"}),
                 rule("shop", "/backend", timeouts={"backendRequest": "300ms"}),
                 rule("shop", "/retry", retry=RETRY),
+                rule("shop", "/cors", [CORS]),
                 rule("shop", "/both", retry=RETRY, timeouts={"request": "60s", "backendRequest": "500ms"}),
             ),
         )
@@ -67,3 +69,17 @@ def test_the_body_goes_along(site: Site):
     body = b"x" * 50_000
     assert fetch(site.port, "/retry/body/1x503", method="POST", body=body).status == 200
     assert site.backend.bodies["/retry/body/1x503"] == [body, body]
+
+
+def test_a_preflight_never_reaches_the_backend(site: Site):
+    asks = {"Origin": "https://shop.example.com", "Access-Control-Request-Method": "PUT"}
+    answer = fetch(site.port, "/cors/preflight", method="OPTIONS", headers=asks)
+    assert answer.status == 204
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example.com"
+    assert answer.headers["access-control-allow-methods"] == "PUT"
+    assert site.backend.attempts["/cors/preflight"] == 0
+    allowed = fetch(site.port, "/cors/put", method="PUT", body=b"x", headers=asks)
+    assert allowed.headers["access-control-allow-origin"] == "https://shop.example.com"
+    other = fetch(site.port, "/cors/put", headers={"Origin": "https://shop.example.org"})
+    assert other.status == 200
+    assert "access-control-allow-origin" not in other.headers

@@ -9,6 +9,7 @@ import pytest
 from gatewayd.plan.build import Options, Planner, Result
 from gatewayd.routing.snapshot import (
     Condition,
+    Cors,
     Edit,
     Filters,
     MatchPlan,
@@ -95,6 +96,25 @@ FILTERS = [
     ([rewrite(path=prefix("/"))], Filters(path=PathEdit(value=b"/", prefix=b"/cart"))),  # the rule's own prefix
     ([rewrite(path=prefix(""))], Filters(path=PathEdit(value=b"", prefix=b"/cart"))),
     ([rewrite(path=full("/a b/ü?"))], Filters(path=PathEdit(value=b"/a%20b/%C3%BC%3F"))),  # what a URI cannot carry
+    ([{"type": "CORS", "cors": {"allowOrigins": ["*"]}}], Filters(cors=Cors(origins=(b"*",)))),
+    (
+        [
+            {
+                "type": "CORS",
+                "cors": {
+                    "allowOrigins": ["https://A.com", "http://*.b.org:8080"],
+                    "allowCredentials": True,
+                    "allowMethods": ["GET", "PUT"],
+                    "allowHeaders": ["X-A"],
+                    "exposeHeaders": ["X-B"],
+                    "maxAge": 60,
+                },
+            }
+        ],
+        Filters(
+            cors=Cors((b"https://a.com", b"http://*.b.org:8080"), True, (b"GET", b"PUT"), (b"X-A",), (b"X-B",), 60)
+        ),
+    ),
     (  # both modifiers and a rewrite make one record
         [
             modifier("RequestHeaderModifier", remove=["a"]),
@@ -211,10 +231,9 @@ def test_timeouts_and_retries(fields: dict[str, Any], timeouts: Timeouts | None,
     assert "gatewayd.dev/NotServed" not in short(conditions(result))
 
 
-CORS = {"type": "CORS", "cors": {"allowOrigins": ["*"]}}
 EXTENSION = {"type": "ExtensionRef", "extensionRef": {"group": "x.io", "kind": "Filter", "name": "f"}}
 AUTH = {"type": "ExternalAuth", "externalAuth": {"protocol": "GRPC", "backendRef": backend(), "grpc": {}}}
-CLOSED = [(CORS, "CORSNotServed"), (EXTENSION, "ExtensionRefNotServed"), (AUTH, "ExternalAuthNotServed")]
+CLOSED = [(EXTENSION, "ExtensionRefNotServed"), (AUTH, "ExternalAuthNotServed")]
 
 
 @pytest.mark.parametrize(("spec", "reason"), CLOSED)
