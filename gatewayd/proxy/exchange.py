@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gatewayd.upstream.endpoint import Endpoint
     from gatewayd.wire.head import RequestHead, ResponseHead
 
+UNPROCESSED = b"upstream_unprocessed"  # the backend said that it did nothing with the request
+
 
 class Exchange:
     """One request in flight. `began`, `sent` and `answered` are moments of the monotonic clock, 0.0 when not reached.
@@ -274,7 +276,7 @@ class Exchange:
             self.down.abort()
             self.finish(monotonic())
         elif self.attempts is not None and self.attempts.retry is not None:
-            if not self.attempts.again(reason):
+            if not self.attempts.again(reason, sent=reason != UNPROCESSED):
                 self.reply(self.attempts.last_status(status, reason), reason)
         elif self._may_send_again(reason):
             self.retried = True
@@ -284,17 +286,18 @@ class Exchange:
             self.reply(status, reason)
 
     def _may_send_again(self, reason: bytes) -> bool:
-        """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once. An
-        endpoint that closed a new connection gets it no second time, so there must be another one then.
+        """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once: the
+        method says so, or the backend (RFC 9113 section 8.7). An endpoint that closed a new connection gets it no second
+        time, so there must be another one then.
         """
+        unprocessed = reason == UNPROCESSED
         return (
-            (self.reused or len(self.backend.endpoints) > 1)  # type: ignore[union-attr]
+            (self.reused or unprocessed or len(self.backend.endpoints) > 1)  # type: ignore[union-attr]
             and not self.retried
-            and reason == b"upstream_closed"
+            and (unprocessed or (reason == b"upstream_closed" and self.head.method in IDEMPOTENT))
             and self.ended
             and self.bytes_in == len(self.body)
             and not self.interims
-            and self.head.method in IDEMPOTENT
             and self.backend.may_retry()  # type: ignore[union-attr]
         )
 
