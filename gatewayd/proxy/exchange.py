@@ -287,8 +287,8 @@ class Exchange:
 
     def _may_send_again(self, reason: bytes) -> bool:
         """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once: the
-        method says so, or the backend (RFC 9113 section 8.7). An endpoint that closed a new connection gets it no second
-        time, so there must be another one then.
+        method says so, or the backend (RFC 9113 section 8.7). An endpoint that closed a new connection gets it no
+        second time, so there must be another one then.
         """
         unprocessed = reason == UNPROCESSED
         return (
