@@ -69,6 +69,10 @@ def http_route(
     return {"apiVersion": f"{API}/v1", "kind": "HTTPRoute", "metadata": {"name": name}, "spec": spec}
 
 
+def grpc_route(name: str, *rules: Manifest, parent: str = "web", hostnames: Sequence[str] = ()) -> Manifest:
+    return {**http_route(name, *rules, parent=parent, hostnames=hostnames), "kind": "GRPCRoute"}
+
+
 def tcp_route(name: str, backends: Mapping[str, int], section: str, parent: str = "web") -> Manifest:
     return {
         "apiVersion": f"{API}/v1alpha2",
