@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatewayd.routing.snapshot import Cors, Edit, Filters, PathEdit, Redirect, RulePlan
+from gatewayd.routing.snapshot import Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect, RulePlan
 
 
 def filter_lines(filters: Filters | None) -> list[str]:
@@ -17,7 +17,12 @@ def filter_lines(filters: Filters | None) -> list[str]:
         lines.append(f"rewrite host to {filters.hostname.decode()}")
     if filters.path is not None:
         lines.append(f"rewrite {_path(filters.path)}")
-    return lines
+    return lines + [_mirror(mirror) for mirror in filters.mirrors]
+
+
+def _mirror(mirror: MirrorPlan) -> str:
+    part = "" if mirror.numerator == mirror.denominator else f" of {100 * mirror.numerator / mirror.denominator:g} %"
+    return f"mirror a copy{part} to {mirror.backend}"
 
 
 def _cors(cors: Cors) -> str:

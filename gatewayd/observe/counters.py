@@ -26,6 +26,8 @@ WORKER_COUNTS = (
     "upstream_retries",
     "upstream_resets",
     "upstream_spare_bytes",
+    "mirrors_sent",
+    "mirrors_dropped",
     "access_lines_dropped",
     "exceptions",
 )

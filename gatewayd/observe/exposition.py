@@ -33,6 +33,8 @@ HELP = {
     "upstream_retries": "Requests that were sent again, to another endpoint or over another connection.",
     "upstream_resets": "Connections that an endpoint cut in the middle of a response.",
     "upstream_spare_bytes": "Connections closed because an endpoint sent bytes that nobody asked for.",
+    "mirrors_sent": "Copies of requests sent to mirrors.",
+    "mirrors_dropped": "Copies not sent: the body was too long, or too many copies were in flight.",
     "access_lines_dropped": "Lines of the access log that were lost because nobody took them.",
     "exceptions": "Defects of the gateway itself: exceptions that ended a connection.",
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from gatewayd.routing.snapshot import Cors, Edit, Filters, PathEdit, Redirect
+from gatewayd.routing.snapshot import Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect
 
 # RFC 9110 sections 6.4 and 7.6.1: fields that frame a message or belong to one connection; the gateway writes them.
 FRAMING = frozenset(
@@ -26,13 +26,7 @@ class Merged(NamedTuple):
 
     filters: Filters | None = None
     refused: tuple[str, ...] = ()  # types without which the request must not pass: it is answered 500
-    skipped: tuple[str, ...] = ()  # types that the request passes without
-    mirrors: tuple[tuple[int, Any], ...] = ()  # (index of the filter, backendRef), to be resolved all the same
-
-
-# Filters that decide whether or with what rights a request passes: without them it must not pass at all.
-CLOSED = ("ExternalAuth", "ExtensionRef")
-OPEN = ("RequestMirror",)
+    mirrors: tuple[tuple[int, Any], ...] = ()  # (index of the filter, its requestMirror), to be resolved
 
 
 def merge(specs: Iterable[Any], prefix: bytes | None) -> Merged:
@@ -41,17 +35,23 @@ def merge(specs: Iterable[Any], prefix: bytes | None) -> Merged:
     UnservableError when a value is outside of what HTTP can carry.
     """
     parts: dict[str, Any] = {}
-    refused, skipped, mirrors = [], [], []
+    refused, mirrors = [], []
     for index, spec in enumerate(specs):
         if spec.type in _COMPILERS:
             parts |= _COMPILERS[spec.type](spec, prefix)
-        elif spec.type in OPEN:
-            skipped.append(spec.type)
-            mirrors.append((index, spec.request_mirror.backend_ref))
+        elif spec.type == "RequestMirror":
+            mirrors.append((index, spec.request_mirror))
         else:
             refused.append(spec.type)
     filters = Filters(**parts) if parts else None
-    return Merged(filters, tuple(refused), tuple(skipped), tuple(mirrors))
+    return Merged(filters, tuple(refused), tuple(mirrors))
+
+
+def mirror_plan(spec: Any, backend: str) -> MirrorPlan:
+    """A requestMirror whose backendRef was resolved; all requests are mirrored where it does not say how many."""
+    if spec.fraction is not None:
+        return MirrorPlan(backend, spec.fraction.numerator, spec.fraction.denominator)
+    return MirrorPlan(backend) if spec.percent is None else MirrorPlan(backend, spec.percent, 100)
 
 
 def _request_edit(spec: Any, _prefix: bytes | None) -> dict[str, Any]:

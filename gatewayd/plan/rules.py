@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from gatewayd.api.problem import Path
 from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
 from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
-from gatewayd.plan.filters import Merged, UnservableError, merge
+from gatewayd.plan.filters import Merged, UnservableError, merge, mirror_plan
 from gatewayd.plan.matches import compile_matches, prefix_of
 from gatewayd.plan.reads import Reads
-from gatewayd.routing.snapshot import MatchPlan, RulePlan, SharePlan
+from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, RulePlan, SharePlan
 
 
 class Finding(NamedTuple):
@@ -76,16 +78,22 @@ class RuleDraft:
             if spec.type in merged.refused:
                 message = f"filter {spec.type} is not served yet; requests are answered 500, not passed without it"
                 self.not_served.append(Finding(place, message, closed=True))
-            elif spec.type in merged.skipped:
-                message = f"filter {spec.type} is not served yet; the rule is served without it"
-                self.not_served.append(Finding(place, message))
             if spec.type == "ExtensionRef":
                 ref = spec.extension_ref
                 verdict = Verdict("InvalidKind", f"filters of kind {ref.group}/{ref.kind} are unknown")
                 self.unresolved.append(Finding((*place, "extensionRef"), verdict.message, "", verdict))
-        for index, ref in merged.mirrors:
-            self._resolve(ref, (*path, "filters", index, "requestMirror", "backendRef"))
-        return merged
+        if not merged.mirrors:
+            return merged
+        mirrors = tuple(self._mirrors(merged.mirrors, (*path, "filters")))
+        return merged._replace(filters=replace(merged.filters or Filters(), mirrors=mirrors))
+
+    def _mirrors(self, specs: tuple[tuple[int, Any], ...], path: Path) -> Iterator[MirrorPlan]:
+        """Those that can be used; the others are told, and the requests go their way without them."""
+        for index, spec in specs:
+            resolved = self._resolve(spec.backend_ref, (*path, index, "requestMirror", "backendRef"))
+            if resolved.backend is not None and resolved.failure is None:
+                self.backends.append(resolved.backend)
+                yield mirror_plan(spec, resolved.backend.key)
 
     def _shares(self, refs: Any, prefix: bytes | None, path: Path) -> Iterator[SharePlan]:
         for index, ref in enumerate(refs):

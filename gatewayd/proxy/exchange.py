@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.attempts import IDEMPOTENT, Attempts
 from gatewayd.proxy.edits import edit_path, location
+from gatewayd.proxy.mirror import Copy
 from gatewayd.routing.cors import CrossOriginEdit
 from gatewayd.routing.snapshot import Settings
 
@@ -33,7 +34,8 @@ class Exchange:
     """One request in flight. `began`, `sent` and `answered` are moments of the monotonic clock, 0.0 when not reached.
 
     `body` and `ended` hold what came with the head until a connection takes it; `replayable` says whether that is all
-    of the request, so that it can be sent once more. `attempts` is None unless the rule limits time or tries again.
+    of the request, so that it can be sent once more. `attempts` is None unless the rule limits time or tries again,
+    `copy` unless the request is mirrored and its body is not whole yet.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Exchange:
         "bytes_in",
         "bytes_out",
         "client",
+        "copy",
         "down",
         "ended",
         "endpoint",
@@ -82,6 +85,7 @@ class Exchange:
         self.backend: Backend | None = None
         self.endpoint: Endpoint | None = None
         self.attempts: Attempts | None = None
+        self.copy: Copy | None = None
         self.status = self.bytes_in = self.bytes_out = self.interims = 0
         self.reason = b""
         self.reply_edits: tuple[Any, ...] = ()
@@ -112,7 +116,7 @@ class Exchange:
         self.rule = rule = match.rule
         if rule.refusal:
             return self.reply(500, rule.refusal.encode())
-        if rule.bounded:
+        if rule.bounded or (match.grpc and head.value(b"grpc-timeout")):
             self.attempts = Attempts(self, rule.plan)
         self.path = head.path
         self.authority = head.authority
@@ -133,6 +137,8 @@ class Exchange:
         self.backend = share.backend
         self.backend.requests += 1
         self._send(None, self.began)
+        if self.copy is not None:
+            self.copy.begin(self)
 
     def _apply(self, step: Step) -> bool:
         """Apply the filters; True when they answered the request."""
@@ -157,6 +163,9 @@ class Exchange:
             self.authority = step.hostname
         if step.path is not None:
             self.path = edit_path(step.path, self.path)
+        if step.mirrors:
+            self.copy = self.copy or Copy()
+            self.copy.add_targets(step.mirrors)
         return False
 
     def _send(self, tried: Endpoint | None, now: float) -> None:
@@ -235,6 +244,9 @@ class Exchange:
         elif self.status == 0:
             self.body += data
             self.trailers = trailers
+        if self.copy is not None:
+            self.trailers = trailers
+            self.copy.add_body(self, data, ended)
 
     def pause_request(self) -> None:
         """The upstream side cannot take more."""

@@ -16,6 +16,7 @@ from gatewayd.proxy.accept import Acceptor
 from gatewayd.proxy.certificates import Contexts
 from gatewayd.proxy.connector import Connector
 from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
+from gatewayd.proxy.mirror import Mirrors
 from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, STOP_ACCEPTING, Pressure
 from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
@@ -53,6 +54,7 @@ class Runtime:
         self.access = access
         self.counts = WorkerCounters()
         self.connector = Connector(self)
+        self.mirrors = Mirrors(self)
         self.snapshot = Snapshot()
         self._settings: dict[str, Settings] = {}
         self.draining = self.brief = self.shedding = False

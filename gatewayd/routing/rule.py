@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
+from random import random
 from typing import TYPE_CHECKING, Any
 
 import re2
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Edit,
         Filters,
         MatchPlan,
+        MirrorPlan,
         PathEdit,
         Redirect,
         RoutePlan,
@@ -58,7 +60,7 @@ class Predicate:
 class Step:
     """The filters of a rule or of a backendRef, compiled. None where a rule has no filters."""
 
-    __slots__ = ("cors", "hostname", "path", "redirect", "request", "response")
+    __slots__ = ("cors", "hostname", "mirrors", "path", "redirect", "request", "response")
 
     redirect: Redirect | None
     hostname: bytes | None
@@ -70,6 +72,7 @@ class Step:
         self.redirect = filters.redirect
         self.hostname = filters.hostname or _host(filters.request)
         self.path = filters.path
+        self.mirrors = tuple(Mirror(mirror) for mirror in filters.mirrors)
         self.cors = None if filters.cors is None else CrossOrigin(filters.cors)
 
 
@@ -91,6 +94,22 @@ def _edit(edit: Edit | None) -> BlockEdit | None:
 
 def _host(edit: Edit | None) -> bytes | None:
     return None if edit is None else dict(edit.set).get(b"host")
+
+
+class Mirror:
+    """One RequestMirror: which requests are copied, and to which backend (a key)."""
+
+    __slots__ = ("_part", "_place", "backend")
+
+    def __init__(self, plan: MirrorPlan) -> None:
+        self.backend = plan.backend
+        self._part = plan.numerator / plan.denominator
+        self._place = random()  # noqa: S311  it keeps no secret
+
+    def takes(self) -> bool:
+        """Whether the next request is copied: steps of the golden ratio, as with weights."""
+        self._place = place = (self._place + _GOLDEN) % 1.0
+        return place < self._part
 
 
 class Share:

@@ -56,6 +56,14 @@ class Cors(Plan, frozen=True):
     max_age: int = 5
 
 
+class MirrorPlan(Plan, frozen=True):
+    """RequestMirror: a copy of `numerator` in `denominator` requests goes to `backend`, a key of Snapshot.backends."""
+
+    backend: str
+    numerator: int = 1
+    denominator: int = 1
+
+
 class Filters(Plan, frozen=True):
     """The filters of one rule or of one backendRef, already merged into one record."""
 
@@ -65,6 +73,7 @@ class Filters(Plan, frozen=True):
     hostname: bytes | None = None
     path: PathEdit | None = None
     cors: Cors | None = None
+    mirrors: tuple[MirrorPlan, ...] = ()
 
 
 class Condition(Plan, frozen=True):

@@ -1,4 +1,4 @@
-"""Timeouts, retries and CORS of rules through a real gateway, before a backend that fails as it is told."""
+"""Timeouts, retries, CORS and mirrors of rules through a real gateway, before a backend that fails as it is told."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 
 from tests.e2e.fragile import Fragile, fragile
 from tests.manifests import Folder, gateway, gateway_class, http_route, listener, rule, service
-from tests.processes import Gateway
-from tests.talk import fetch
+from tests.processes import Gateway, wait_until
+from tests.talk import exchange, fetch, keep_alive
 
 RETRY = {"codes": [500, 503], "attempts": 2, "backoff": "20ms"}
 CORS = {"type": "CORS", "cors": {"allowOrigins": ["https://*.example.com"], "allowMethods": ["PUT"]}}
+MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copies", "port": 80}}}
 
 
 class Site:
@@ -21,17 +22,20 @@ class Site:
 
     def __init__(self, folder: Folder, stack: ExitStack) -> None:
         self.backend: Fragile = stack.enter_context(fragile())
+        self.copies: Fragile = stack.enter_context(fragile())
         folder.write(
             "all.yaml",
             gateway_class(),
             gateway(listener("http", 80)),
             *service("shop", self.backend.port),
+            *service("copies", self.copies.port),
             http_route(
                 "site",
                 rule("shop", "/request", timeouts={"request": "300ms"}),
                 rule("shop", "/backend", timeouts={"backendRequest": "300ms"}),
                 rule("shop", "/retry", retry=RETRY),
                 rule("shop", "/cors", [CORS]),
+                rule("shop", "/mirror", [MIRROR]),
                 rule("shop", "/both", retry=RETRY, timeouts={"request": "60s", "backendRequest": "500ms"}),
             ),
         )
@@ -83,3 +87,20 @@ def test_a_preflight_never_reaches_the_backend(site: Site):
     other = fetch(site.port, "/cors/put", headers={"Origin": "https://shop.example.org"})
     assert other.status == 200
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_mirror_gets_the_same_and_changes_nothing(site: Site):
+    with keep_alive(site.port) as connection:
+        assert exchange(connection, "/mirror/body", method="POST", body=b"x" * 1000).status == 200
+        for number in range(10):
+            assert exchange(connection, f"/mirror/{number}").status == 200
+    wait_until(lambda: len(site.copies.attempts) == 11, "all copies came")
+    assert site.copies.bodies["/mirror/body"] == site.backend.bodies["/mirror/body"] == [b"x" * 1000]
+
+
+def test_mirrors_that_never_answer_delay_nothing(site: Site):
+    paths = [f"/mirror/mute/{number}/1xmute" for number in range(80)]
+    for path in paths:  # the backend has seen each before: it answers
+        site.backend.attempts[path] = 1
+    with keep_alive(site.port) as connection:
+        assert all(exchange(connection, path).status == 200 for path in paths)

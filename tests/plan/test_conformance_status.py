@@ -389,13 +389,16 @@ def test_every_gateway_of_the_base_is_ready() -> None:
 
 
 def names_what_it_holds(result: Result) -> bool:
-    """Whether every route, backend and certificate that a listener names is in the snapshot."""
+    """Whether every route, backend and certificate that a listener names is in the snapshot, and nothing else."""
     snapshot = result.snapshot
+    rules = [rule for route in snapshot.routes.values() for rule in route.rules]
     listeners = [one for port in snapshot.ports.values() for one in port.listeners]
     routes = {key for one in listeners for keys in one.hosts.values() for key in keys}
-    shares = {share.backend for one in snapshot.routes.values() for each in one.rules for share in each.shares}
+    shares = {share.backend for rule in rules for share in rule.shares}
+    filters = [each for rule in rules for each in (rule.filters, *(share.filters for share in rule.shares))]
+    mirrors = {mirror.backend for each in filters if each is not None for mirror in each.mirrors}
     certificates = {key for one in listeners for key in one.certificates}
-    return (routes, shares - {""}, certificates) == (
+    return (routes, (shares | mirrors) - {""}, certificates) == (
         set(snapshot.routes),
         set(snapshot.backends),
         set(snapshot.certificates),

@@ -13,13 +13,14 @@ from gatewayd.routing.snapshot import (
     Edit,
     Filters,
     MatchPlan,
+    MirrorPlan,
     PathEdit,
     Redirect,
     Retry,
     RulePlan,
     Timeouts,
 )
-from tests.plan.manifests import CART, backend, gateway, route, rule
+from tests.plan.manifests import CART, backend, endpoint_slice, gateway, route, rule, service
 from tests.plan.verdicts import holds, short
 from tests.plan.yaml_objects import world
 
@@ -259,7 +260,6 @@ def test_such_filters_on_a_backend_close_its_share_only(spec: dict[str, Any], re
 
 OPEN = [
     ({"sessionPersistence": {"type": "Cookie", "cookie": {}}}, "spec.rules[0].sessionPersistence"),
-    ({"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": backend()}}]}, "spec.rules[0].filters[0]"),
 ]
 
 
@@ -274,8 +274,36 @@ def test_fields_that_are_not_served_yet_are_told_and_the_rule_is_served(fields: 
     assert [(one.field, one.severity) for one in result.problems] == [(path, "warning")]
 
 
+MIRRORS: list[tuple[dict[str, Any], MirrorPlan]] = [
+    ({}, MirrorPlan("shop/cart:80")),
+    ({"percent": 20}, MirrorPlan("shop/cart:80", 20, 100)),
+    ({"percent": 0}, MirrorPlan("shop/cart:80", 0, 100)),
+    ({"fraction": {"numerator": 5}}, MirrorPlan("shop/cart:80", 5, 100)),
+    ({"fraction": {"numerator": 1, "denominator": 3}}, MirrorPlan("shop/cart:80", 1, 3)),
+]
+
+
+@pytest.mark.parametrize(("part", "expected"), MIRRORS)
+def test_mirrors(part: dict[str, Any], expected: MirrorPlan) -> None:
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend(), **part}}
+    result = plan(rule(filters=[mirror, mirror]))
+    (found,) = result.snapshot.routes["HTTPRoute/shop/cart"].rules
+    assert found.filters == Filters(mirrors=(expected, expected))
+    assert result.problems == []
+    at_backend = compiled(rule(backend(filters=[modifier("RequestHeaderModifier", remove=["a"]), mirror])))
+    assert at_backend.shares[0].filters == Filters(request=Edit(remove=(b"a",)), mirrors=(expected,))
+
+
+def test_the_backend_of_a_mirror_is_served() -> None:
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend("copy")}}
+    text = route("cart", rule(filters=[mirror])) + CART + service("copy") + endpoint_slice("127.0.0.2", of="copy")
+    snapshot = Planner().plan(world(gateway(), text), Options()).snapshot
+    assert snapshot.backends["shop/copy:80"].endpoints == (("127.0.0.2", 8080),)
+
+
 def test_a_mirror_that_leads_nowhere_does_not_stop_the_traffic() -> None:
     mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend("gone")}}
     result = plan(rule(filters=[mirror]))
     assert holds("Accepted=True/Accepted ResolvedRefs=False/BackendNotFound", conditions(result))
-    assert result.snapshot.routes["HTTPRoute/shop/cart"].rules[0].shares[0].failure == ""
+    (found,) = result.snapshot.routes["HTTPRoute/shop/cart"].rules
+    assert (found.filters, found.refusal, found.shares[0].failure) == (Filters(), "", "")

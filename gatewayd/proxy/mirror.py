@@ -1,0 +1,236 @@
+"""Request mirroring: copies of requests to further backends, whose answers nobody waits for (GEP-3171).
+
+A copy leaves when the request's body is whole, which for most is with its head, right after the request itself. It
+never delays or fails the request: long bodies are not copied, a worker has few copies in flight, a copy is sent once,
+and its answer is read and thrown away so that the connection can serve again.
+"""
+
+from __future__ import annotations
+
+import copy
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.runtime import Runtime
+    from gatewayd.routing.rule import Mirror
+    from gatewayd.upstream.backend import Backend
+    from gatewayd.upstream.endpoint import Endpoint
+    from gatewayd.wire.head import RequestHead, ResponseHead
+
+KEPT_BODY = 65536  # bytes of a request's body that are copied; requests with more are not mirrored
+IN_FLIGHT = 64  # copies in flight of one worker
+IN_FLIGHT_BYTES = 1 << 20  # bytes of their bodies
+ANSWER_BYTES = 1 << 20  # bytes of an answer that are read for the sake of keeping the connection
+
+
+class Mirrors:
+    """The copies that one worker has in flight."""
+
+    __slots__ = ("_bytes", "_count", "_runtime")
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._bytes = self._count = 0
+
+    def send(self, exchange: Exchange, target: Mirror, body: bytes) -> None:
+        """Send a copy of the exchange's request as it was modified. Nothing happens beyond the limits."""
+        runtime = self._runtime
+        backend = runtime.backends.get(target.backend)
+        if backend is None or self._count >= IN_FLIGHT or self._bytes + len(body) > IN_FLIGHT_BYTES:
+            runtime.counts.mirrors_dropped += 1
+            return
+        self._count += 1
+        self._bytes += len(body)
+        runtime.counts.mirrors_sent += 1
+        try:
+            Mirrored(exchange, backend, body).send()
+        except Exception as error:
+            runtime.failed(error)
+
+    def done(self, size: int) -> None:
+        """A copy with a body of `size` bytes is over."""
+        self._count -= 1
+        self._bytes -= size
+
+
+class Copy:
+    """What of an exchange is copied, and where to: kept until the request's body is whole."""
+
+    __slots__ = ("_body", "_targets")
+
+    def __init__(self) -> None:
+        self._body = b""
+        self._targets: list[Mirror] = []
+
+    def add_targets(self, mirrors: tuple[Mirror, ...]) -> None:
+        """Those of the mirrors whose turn it is."""
+        self._targets += [mirror for mirror in mirrors if mirror.takes()]
+
+    def begin(self, exchange: Exchange) -> None:
+        """The request was sent on its way. What became a tunnel, or was answered already, is not copied."""
+        head = exchange.head
+        if exchange.down is None or head.upgrade or not self._targets:
+            exchange.copy = None
+        elif head.length > KEPT_BODY:
+            self._drop(exchange)
+        else:
+            self.add_body(exchange, exchange.body, exchange.ended)
+
+    def add_body(self, exchange: Exchange, data: bytes, ended: bool) -> None:
+        """More of the body came."""
+        if len(self._body) + len(data) > KEPT_BODY:
+            self._drop(exchange)
+            return
+        self._body += data
+        if ended:
+            exchange.copy = None
+            for target in self._targets:
+                exchange.port.runtime.mirrors.send(exchange, target, self._body)
+
+    def _drop(self, exchange: Exchange) -> None:
+        exchange.copy = None
+        exchange.port.runtime.counts.mirrors_dropped += len(self._targets)
+
+
+class Nobody:
+    """The client of a copy."""
+
+    __slots__ = ()
+
+    def interim(self, head: ResponseHead) -> None:
+        """Nobody wants to know."""
+
+
+_NOBODY = Nobody()
+
+
+class Mirrored:
+    """One copy in flight: to connections to backends it looks like an exchange whose request is whole."""
+
+    __slots__ = (
+        "answered",
+        "authority",
+        "backend",
+        "began",
+        "block",
+        "body",
+        "down",
+        "ended",
+        "endpoint",
+        "head",
+        "interims",
+        "path",
+        "port",
+        "received",
+        "reused",
+        "sent",
+        "settings",
+        "status",
+        "trailers",
+        "up",
+    )
+
+    def __init__(self, exchange: Exchange, backend: Backend, body: bytes) -> None:
+        self.head = _without_expectation(exchange.head)
+        self.path = exchange.path
+        self.authority = exchange.authority
+        self.block = exchange.block
+        self.trailers = exchange.trailers
+        self.port = exchange.port
+        self.settings = exchange.settings
+        self.backend = backend
+        self.body = body
+        self.ended = True
+        self.down: Nobody | None = _NOBODY
+        self.endpoint: Endpoint | None = None
+        self.up: Any = None
+        self.began = self.sent = monotonic()
+        self.answered = 0.0
+        self.status = self.interims = self.received = 0
+        self.reused = False
+
+    # -- the request -----------------------------------------------------------------------------------------------
+
+    def send(self) -> None:
+        """Send it over a pooled connection, or over one that is made for it."""
+        endpoint = self.backend.pick()
+        if endpoint is None:
+            self._finish()
+            return
+        self.endpoint = endpoint
+        endpoint.active += 1
+        if endpoint.idle:
+            self._send(endpoint.idle.popitem()[0])
+        else:
+            self.port.runtime.connector.connect(self)  # type: ignore[arg-type]
+
+    def connected(self, up: Any) -> None:
+        """A connection was made for it."""
+        self.sent = monotonic()
+        self._send(up)
+
+    def _send(self, up: Any) -> None:
+        self.up = up
+        up.send_head(self, self.body, True, self.trailers)
+
+    def connect_failed(self, reason: bytes, status: int = 503) -> None:
+        """No connection could be made; that was the only attempt."""
+        self._finish()
+
+    def reply(self, status: int, reason: bytes) -> None:
+        """What would be the gateway's own answer."""
+        self._cut()
+
+    def pause_request(self) -> None:
+        """All that there is was written already."""
+
+    resume_request = pause_request
+
+    # -- the response ----------------------------------------------------------------------------------------------
+
+    def respond(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes, now: float) -> None:
+        """The answer begins."""
+        self.status = head.status
+        self.respond_body(data, ended)
+
+    def respond_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
+        """It goes on: counted, and thrown away."""
+        self.received += len(data)
+        if ended:
+            self._finish()
+        elif self.received > ANSWER_BYTES:
+            self._cut()
+
+    def upstream_lost(self, reason: bytes, status: int = 502) -> None:
+        """The connection ended before the answer did."""
+        self.up = None
+        self._finish()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _cut(self) -> None:
+        up, self.up = self.up, None
+        if up is not None:
+            up.exchange = None
+            up.abort()
+        self._finish()
+
+    def _finish(self) -> None:
+        """Set the connection free. Called once."""
+        self.down = None
+        self.port.runtime.mirrors.done(len(self.body))
+        if self.endpoint is not None:
+            self.endpoint.active -= 1
+        up, self.up = self.up, None
+        if up is not None:
+            up.release(monotonic())
+
+
+def _without_expectation(head: RequestHead) -> RequestHead:
+    """A copy does not wait for 100 (RFC 9110 section 10.1.1): its body is there."""
+    if head.expect:
+        head = copy.copy(head)
+        head.expect = False
+    return head
