@@ -53,6 +53,8 @@ def pair(request: pytest.FixtureRequest, start: Start) -> Iterator[Pair]:
 
 def nothing_is_left(talk: Conversation) -> None:
     """After both sides are gone: no deadline, no stream, no count."""
+    while talk.asks:
+        talk.refuses()
     for peer in talk.peers:
         peer.leaves()
     assert talk.runtime.timed == set()
