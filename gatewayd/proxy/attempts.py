@@ -1,6 +1,6 @@
 """Attempts: how long a rule lets an exchange take, and how often it may ask a backend (GEP-1742, GEP-1731).
 
-Only an exchange whose rule has timeouts or a retry owns one of these, with at most two timers: one for the whole
+Only an exchange whose rule has timeouts or a retry, or that is a gRPC call with a deadline, owns one of these, with at most two timers: one for the whole
 exchange, one for the present attempt or for the wait before the next. Nothing is tried again once the client has been
 sent anything, when the request is not at hand any more, or when the backend's budget of retries is used up.
 """
@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.routing.snapshot import Timeouts
+from gatewayd.wire import grpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"
 KEPT_BODY = 65536  # bytes of a request's body that are kept to be sent again
 GROWTH_LIMIT = 10.0  # the wait doubles with each attempt, up to so many times the first
 _BAD_RESPONSE = b"bad_response_"
+_AT_ONCE = 1e-6
 
 
 class Attempts:
@@ -40,7 +42,7 @@ class Attempts:
         self._growth = 1.0
         self._limit = timeouts.backend_request
         self._tried: Any = None
-        self._whole = self._timer(timeouts.request, self._expire)
+        self._whole = self._timer(_whole(exchange, timeouts.request), self._expire)
         self._one = self._timer(self._limit, self._expire_one)
 
     def close(self) -> None:
@@ -152,3 +154,14 @@ class Attempts:
     def _begin(self) -> None:
         self._one = self._timer(self._limit, self._expire_one)
         self._exchange.send_again(self._tried)
+
+
+def _whole(exchange: Exchange, limit: float) -> float:
+    """Seconds for the whole exchange, 0 for no limit: the rule's own, or what is left to a gRPC call, whichever is
+    less. A call whose time is over already ends in the loop's next turn.
+    """
+    head = exchange.head
+    asked = grpc.timeout(head.value(b"grpc-timeout")) if grpc.is_grpc(head.value(b"content-type")) else None
+    if asked is None:
+        return limit
+    return min(limit or asked, asked) or _AT_ONCE

@@ -29,7 +29,7 @@ from tests.manifests import (
     service,
 )
 from tests.processes import PATIENCE, Echo, Gateway, free_port, wait_until
-from tests.talk import fetch
+from tests.talk import curl, fetch
 
 HOST = "calls.test"
 Code = grpc.StatusCode
@@ -251,6 +251,19 @@ def test_a_deadline_reaches_the_server_and_the_client(site: Site):
     assert site.a.time_left is not None
     assert 0 < site.a.time_left < 1.1
     assert site.a.cancelled.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("deadline", ["100m", "50000u", "0n"])
+def test_a_client_that_does_not_keep_its_own_deadline(site: Site, deadline: str, tmp_path: Path):
+    """grpcio ends a call itself when its time is over; curl waits for what it is told."""
+    url = f"http://127.0.0.1:{site.gateway.ports[80]}/test.Echo/Wait"
+    fields = ["-H", f"host: {HOST}", "-H", "content-type: application/grpc", "-H", "te: trailers"]
+    (tmp_path / "message").write_bytes(bytes(5))  # an empty message
+    fields += ["-H", f"grpc-timeout: {deadline}", "--data-binary", f"@{tmp_path / 'message'}"]
+    answer = curl("--http2-prior-knowledge", "-D", "-", *fields, url)
+    assert "HTTP/2 200" in answer
+    assert "grpc-status: 4" in answer
+    assert "grpc-message: gateway: request timeout" in answer
 
 
 def test_a_call_that_is_cancelled_is_cancelled_at_the_server(site: Site):
