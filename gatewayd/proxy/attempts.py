@@ -1,8 +1,9 @@
 """Attempts: how long a rule lets an exchange take, and how often it may ask a backend (GEP-1742, GEP-1731).
 
-Only an exchange whose rule has timeouts or a retry, or that is a gRPC call with a deadline, owns one of these, with at most two timers: one for the whole
-exchange, one for the present attempt or for the wait before the next. Nothing is tried again once the client has been
-sent anything, when the request is not at hand any more, or when the backend's budget of retries is used up.
+Only an exchange whose rule has timeouts or a retry, or that is a gRPC call with a deadline, owns one of these, with at
+most two timers: one for the whole exchange, one for the present attempt or for the wait before the next. Nothing is
+tried again once the client has been sent anything, when the request is not at hand any more, or when the backend's
+budget of retries is used up.
 """
 
 from __future__ import annotations
