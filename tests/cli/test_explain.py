@@ -47,6 +47,25 @@ def test_the_winner_with_its_filters_and_backends(capsys: pytest.CaptureFixture[
     assert found["backends"][0]["endpoints"] == ["127.0.0.1:9001"]
 
 
+def test_filters_and_limits_of_a_rule(capsys: pytest.CaptureFixture[str]):
+    found = one(explain(capsys, CONFIG / "resilience", "GET http://shop.example.com:8080/"))
+    assert found["filters"] == [
+        "CORS for https://*.example.com; methods GET, PUT; headers Authorization; credentials",
+        "mirror a copy of 10 % to default/catalogue-next:80",
+    ]
+    assert found["limits"] == [
+        "the request may take 2 s",
+        "an attempt at a backend may take 0.6 s",
+        "2 more attempts after a lost connection or a timeout, or status 502, 503, 504, 0.05 s apart or more",
+    ]
+    asks = ("-H", "Origin: https://a.example.com", "-H", "Access-Control-Request-Method: PUT")
+    found = one(explain(capsys, CONFIG / "resilience", "OPTIONS http://shop.example.com:8080/", *asks))
+    assert (found["rule"]["rule"], found["answer"]) == (
+        "everything-else",
+        {"status": 204, "reason": "cors_preflight"},
+    )
+
+
 def test_losers_with_the_step_at_which_they_lost(capsys: pytest.CaptureFixture[str]):
     found = one(explain(capsys, CONFIG / "quickstart", "http://shop.example.com:8080/api/v1", "-H", "X-Tester: yes"))
     outcomes = {(each["route"], each["rule"]): (each["outcome"], each["step"]) for each in found["candidates"]}

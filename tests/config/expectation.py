@@ -21,6 +21,7 @@ class Request(Strict, frozen=True):
     to: int
     path: str
     status: int
+    method: str = "GET"
     host: str | None = None
     headers: dict[str, str] = {}
     tls: bool = False

@@ -61,7 +61,8 @@ def _send(served: Served, expected: Request) -> Reply:
     port = served.gateway.ports[expected.to]
     headers = {name: _spelt_out(value) for name, value in expected.headers.items()}
     if not expected.tls:
-        return fetch(port, _spelt_out(expected.path), host=_host(served, expected), headers=headers)
+        path, host = _spelt_out(expected.path), _host(served, expected)
+        return fetch(port, path, host=host, method=expected.method, headers=headers)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # self-signed; names are compared
     if expected.certificate:
