@@ -219,6 +219,7 @@ class Connection2(Sender2):
         if flags & frames.ACK:
             return
         self.budget.charge("settings")
+        self.write(frames.SETTINGS_ACK)  # first: what is sent next may be what the new values allow
         for setting, value in frames.parse_settings(data[at : at + length], self.of_server):
             if setting == frames.HEADER_TABLE_SIZE:
                 self.encoder.set_table_size(value)
@@ -226,7 +227,6 @@ class Connection2(Sender2):
                 self._resize(value)
             else:
                 self.setting(setting, value)
-        self.write(frames.SETTINGS_ACK)
 
     def _resize(self, window: int) -> None:
         """RFC 9113 section 6.9.2: the change applies to all open streams, and may make windows negative."""

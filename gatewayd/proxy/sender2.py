@@ -199,6 +199,7 @@ class Sender2(asyncio.BaseProtocol):
         if not stream.queue or stream.ended_out:
             return
         if waits:
+            stream.moved = False
             stream.waits()
         if len(stream.queue) > QUEUE:
             stream.full = True
