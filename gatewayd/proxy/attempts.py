@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 KEPT_BODY = 65536  # bytes of a request's body that are kept to be sent again
 GROWTH_LIMIT = 10.0  # the wait doubles with each attempt, up to so many times the first
+_TIMEOUTS = frozenset({b"backend_timeout", b"upstream_timeout"})
 _BAD_RESPONSE = b"bad_response_"
 _AT_ONCE = 1e-6
 
@@ -124,7 +125,8 @@ class Attempts:
             return False
         if not self._may_go_on():
             return False
-        self._exchange.retried = True  # what is pooled may be as dead as the connection that failed
+        # What is pooled may be as dead as a connection that was lost; a timeout says nothing of it.
+        self._exchange.retried = reason not in _TIMEOUTS
         self._wait()
         return True
 
