@@ -77,6 +77,7 @@ class RequestStream(Stream2):
             fields2.request_block(head, head.block),
             b64encode(token_bytes(16)),
         )
+        head.specials[b"upgrade"] = head.upgrade
         self.early = b""
         self.held = True
         self.start(b"", True)

@@ -1,0 +1,268 @@
+"""WebSockets through every pairing: upgrades of HTTP/1.1 (RFC 6455) and extended CONNECT of HTTP/2 (RFC 8441)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import h2.settings
+import pytest
+
+from gatewayd.proxy.stream_transport import accept_of
+from tests.proxy.conversation import Backend, Client, Conversation, message
+from tests.proxy.peers import PROTOCOLS, Backend2, Client2
+from tests.proxy.test_http2_pairs import nothing_is_left
+
+Start = Callable[..., Conversation]
+CONNECT = h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # both from RFC 6455 section 1.3
+ASK = message(
+    "GET /ws HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Protocol: chat", f"Sec-WebSocket-Key: {KEY.decode()}",
+)  # fmt: skip
+
+
+class End1:
+    """A peer with HTTP/1.1."""
+
+    def __init__(self, peer: Client | Backend) -> None:
+        self.peer = peer
+
+    def says(self, data: bytes) -> None:
+        self.peer.sends(data)
+
+    def hears(self) -> bytes:
+        return self.peer.takes()
+
+    def leaves(self) -> None:
+        self.peer.ends()
+
+    @property
+    def over(self) -> bool:
+        return self.peer.state != "open"
+
+
+class End2:
+    """A peer with HTTP/2, on stream 1."""
+
+    def __init__(self, speaker: Any) -> None:
+        self.speaker = speaker
+
+    def says(self, data: bytes) -> None:
+        self.speaker.sends(1, data)
+
+    def hears(self) -> bytes:
+        self.speaker.settle()
+        message = self.speaker.messages[1]
+        body: bytes = message.body
+        message.body = b""
+        return body
+
+    def leaves(self) -> None:
+        self.speaker.h2.end_stream(1)
+        self.speaker.flush()
+
+    @property
+    def over(self) -> bool:
+        self.speaker.settle()
+        return bool(self.speaker.messages[1].ended or self.speaker.messages[1].reset is not None)
+
+
+def client_of(talk: Conversation, version: str) -> Any:
+    if version == "h1":
+        client = talk.client()
+        client.sends(ASK)
+        return client
+    speaker = Client2(talk)
+    pseudo = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "a")]
+    fields = [(":path", "/ws"), ("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat")]
+    speaker.h2.send_headers(1, [*pseudo, *fields])
+    speaker.flush()
+    return speaker
+
+
+def backend_of(talk: Conversation, version: str) -> Any:
+    peer = talk.backend()
+    if version == "h2":
+        return Backend2(peer, settings={CONNECT: 1})
+    return peer
+
+
+def accepted(talk: Conversation, client: str, backend: str) -> tuple[Any, Any]:
+    """Both ends of an open tunnel."""
+    one, other = client_of(talk, client), backend_of(talk, backend)
+    if backend == "h1":
+        asked = other.takes()
+        assert asked.startswith(b"GET /ws HTTP/1.1\r\n")
+        assert b"\r\nconnection: upgrade\r\nupgrade: websocket\r\n" in asked
+        keys = re.findall(rb"\r\nsec-websocket-key: (.*?)\r\n", asked.lower().replace(KEY.lower(), KEY))
+        assert len(keys) == 1
+        key = re.findall(rb"(?i)\r\nsec-websocket-key: (.*?)\r\n", asked)[0]
+        other.sends(message(
+            "HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket",
+            "Sec-WebSocket-Protocol: chat", f"Sec-WebSocket-Accept: {accept_of(key).decode()}",
+        ))  # fmt: skip
+    else:
+        other.settle()
+        asked = other.messages[1]
+        assert (asked.start[0], asked.start[1]) == (b"CONNECT", b"/ws")
+        assert (b"sec-websocket-key" in asked.fields, asked.ended) == (False, False)
+        other.answers(1, 200, ("sec-websocket-protocol", "chat"), end=False)
+    if client == "h1":
+        answer = one.takes()
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        assert b"sec-websocket-accept: " + ACCEPT in answer.replace(b"Sec-WebSocket-Accept", b"sec-websocket-accept")
+    else:
+        one.settle()
+        assert one.messages[1].status == 200
+        assert one.messages[1].fields[b"sec-websocket-protocol"] == b"chat"
+        assert b"sec-websocket-accept" not in one.messages[1].fields
+    return (End1(one) if client == "h1" else End2(one)), (End1(other) if backend == "h1" else End2(other))
+
+
+@pytest.fixture(params=[(one, other) for one in PROTOCOLS for other in PROTOCOLS], ids="-".join)
+def ends(request: pytest.FixtureRequest, start: Start) -> tuple[Conversation, Any, Any]:
+    client, backend = request.param
+    talk = start(protocol=PROTOCOLS[backend])
+    return talk, *accepted(talk, client, backend)
+
+
+def test_bytes_pass_in_both_directions(ends: tuple[Conversation, Any, Any]) -> None:
+    talk, client, backend = ends
+    for turn in range(3):
+        client.says(b"ping %d" % turn)
+        assert backend.hears() == b"ping %d" % turn
+        backend.says(b"pong %d" % turn)
+        assert client.hears() == b"pong %d" % turn
+    client.leaves()
+    assert backend.over
+    backend.leaves()
+    assert client.over
+    line = talk.line
+    assert (line["status"], line["bytes_in"], line["bytes_out"], line["reason"]) == (101, 18, 18, "")
+    nothing_is_left(talk)
+
+
+def test_many_bytes_pass(ends: tuple[Conversation, Any, Any]) -> None:
+    talk, client, backend = ends
+    total = 0
+    for _ in range(100):
+        client.says(b"x" * 10_000)
+        total += len(backend.hears())
+    assert total == 1_000_000
+    total = 0
+    for _ in range(100):
+        backend.says(b"x" * 10_000)
+        total += len(client.hears())
+    assert total == 1_000_000
+    nothing_is_left(talk)
+
+
+def test_an_idle_tunnel_is_cut(start: Start) -> None:
+    for client in PROTOCOLS:
+        for backend in PROTOCOLS:
+            talk = start(protocol=PROTOCOLS[backend], tunnel_idle_timeout=5.0)
+            one, other = accepted(talk, client, backend)
+            talk.passes(6)
+            assert (one.over, other.over) == (True, True)
+            assert talk.line["reason"] == "tunnel_timeout"
+            nothing_is_left(talk)
+
+
+def test_what_the_client_sends_before_the_answer_waits_for_it(start: Start) -> None:
+    talk = start()
+    client = client_of(talk, "h2")
+    client.sends(1, b"early")
+    backend = talk.backend()
+    asked = backend.takes()
+    assert asked.endswith(b"\r\n\r\n")
+    key = re.findall(rb"(?i)\r\nsec-websocket-key: (.*?)\r\n", asked)[0]
+    backend.sends(message(
+        "HTTP/1.1 101 X", "Connection: Upgrade", "Upgrade: websocket",
+        f"Sec-WebSocket-Accept: {accept_of(key).decode()}", body=b"late",
+    ))  # fmt: skip
+    assert backend.takes() == b"early"
+    client.settle()
+    assert client.messages[1].body == b"late"
+    nothing_is_left(talk)
+
+
+def test_an_answer_for_another_key_is_502(start: Start) -> None:
+    talk = start()
+    client = client_of(talk, "h2")
+    backend = talk.backend()
+    backend.sends(message(
+        "HTTP/1.1 101 X", "Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Accept: {ACCEPT.decode()}",
+    ))  # fmt: skip
+    client.settle()
+    assert (client.messages[1].status, talk.line["reason"]) == (502, "bad_response_bad_websocket_accept")
+    nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("version", PROTOCOLS)
+def test_a_backend_that_declines(start: Start, version: str) -> None:
+    talk = start(protocol=PROTOCOLS[version])
+    client = client_of(talk, "h2")
+    backend = backend_of(talk, version)
+    if version == "h1":
+        backend.sends(message("HTTP/1.1 403 Forbidden", "content-length: 2", body=b"no"))
+    else:
+        backend.answers(1, 403, end=False)
+        backend.sends(1, b"no", end=True)
+    client.settle()
+    answer = client.messages[1]
+    assert (answer.status, answer.body, answer.ended, answer.reset) == (403, b"no", True, 0)
+    nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("version", PROTOCOLS)
+def test_a_backend_that_knows_no_tunnels(start: Start, version: str) -> None:
+    talk = start(protocol="h2c")
+    client = client_of(talk, version)
+    Backend2(talk.backend())
+    assert talk.line["reason"] == "upstream_without_websocket"
+    assert talk.line["status"] == 502
+    if version == "h2":
+        client.settle()
+        assert client.messages[1].status == 502
+    nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("version", PROTOCOLS)
+def test_a_client_that_leaves_before_the_backend_has_said_what_it_knows(start: Start, version: str) -> None:
+    talk = start(protocol="h2c")
+    client = client_of(talk, version)
+    backend = talk.backend()
+    (client.peer if version == "h2" else client).leaves()
+    assert talk.line["reason"] == "client_closed"
+    speaker = Backend2(backend, settings={CONNECT: 1})
+    assert not speaker.messages
+    nothing_is_left(talk)
+
+
+def test_a_client_that_resets_closes_the_backend(start: Start) -> None:
+    talk = start()
+    client, backend = accepted(talk, "h2", "h1")
+    client.speaker.resets(1)
+    assert backend.over
+    nothing_is_left(talk)
+
+
+def test_a_tunnel_is_held_back_by_its_slower_end(start: Start) -> None:
+    talk = start()
+    client, backend = accepted(talk, "h2", "h1")
+    client.speaker.credit = False
+    backend.says(b"x" * 200_000)
+    assert backend.peer.held_back()
+    client.speaker.settle()
+    client.speaker.h2.increment_flow_control_window(200_000, 1)
+    client.speaker.h2.increment_flow_control_window(200_000)
+    client.speaker.flush()
+    assert not backend.peer.held_back()
+    assert len(client.hears()) == 200_000
+    backend.peer.stalls()
+    with pytest.raises(AssertionError, match="window is closed"):
+        client.says(b"y" * 1_000_000)
+    nothing_is_left(talk)
