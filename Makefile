@@ -7,7 +7,7 @@ READY  := $(VENV)/ready
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types bench bench-smoke faults conformance clean
+.PHONY: help run test lint format types bench bench-smoke faults conformance h2spec clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ faults: $(READY) ## Run the fault experiments (minutes; see tests/faults/)
 conformance: $(READY) ## Run the official Gateway API conformance suite (RUN=HTTPRouteWeight: one test); needs Go, root
 	$(BIN)/python -m tests.conformance $(if $(RUN),--run $(RUN))
 
+h2spec: $(READY) ## Run h2spec, the suite for HTTP/2, in clear text and over TLS; needs Go
+	$(BIN)/python -m tests.h2spec
+
 clean: ## Remove the environment and all caches
-	rm -rf $(VENV) build dist tests/conformance/.build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist tests/conformance/.build tests/h2spec/.build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find gatewayd tests benchmarks -path benchmarks/.venv -prune -o -name __pycache__ -type d -print | xargs rm -rf
