@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from gatewayd.cli import main
-from tests.manifests import Folder, gateway, gateway_class, http_route, https, listener, response_header, rule, service
+from tests.manifests import (
+    Folder,
+    gateway,
+    gateway_class,
+    grpc_route,
+    http_route,
+    https,
+    listener,
+    response_header,
+    rule,
+    service,
+)
 from tests.processes import ROOT, Echo, Gateway
 from tests.talk import fetch
 
@@ -220,3 +231,33 @@ def test_the_traffic_does_what_is_explained(
     assert reply.status == expected
     if expected == 200:
         assert reply.headers["x-rule"] == found["rule"]["rule"]
+
+
+CALL = ("-H", "content-type: application/grpc")
+
+
+def test_a_call(capsys: pytest.CaptureFixture[str]):
+    asked = "POST http://shop.example.com/shop.v1.Cart/Add"
+    found = one(explain(capsys, CONFIG / "grpc", asked, *CALL, "-H", "x-release: next"))
+    assert (found["rule"]["route"], found["rule"]["rule"]) == ("GRPCRoute/shop/cart", "asked-for")
+    assert found["rule"]["match"] == ["Exact /shop.v1.Cart/Add", "gRPC", "header x-release = next"]
+    assert [(part["backend"], part["protocol"]) for part in found["backends"]] == [("shop/cart-next:50051/h2c", "h2c")]
+    lost = {candidate["rule"]: candidate["step"] for candidate in found["candidates"] if candidate["outcome"] == "lost"}
+    assert lost == {"cart": "kind of path (Exact goes before PathPrefix)"}
+
+
+def test_what_the_gateway_answers_to_a_call_is_a_grpc_status(capsys: pytest.CaptureFixture[str]):
+    asked = "POST http://shop.example.com/shop.v1.Orders/Add"
+    found = one(explain(capsys, CONFIG / "grpc", asked, *CALL))
+    assert found["answer"] == {"status": 404, "reason": "no_route", "grpc_status": 12}
+    assert main(["explain", str(CONFIG / "grpc"), "--request", asked, *CALL]) == 0
+    assert "answer    grpc-status 12 no_route" in capsys.readouterr().out
+    assert one(explain(capsys, CONFIG / "grpc", asked))["answer"] == {"status": 404, "reason": "no_route"}
+
+
+def test_a_route_for_calls_that_is_not_attached_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    folder = Folder(tmp_path)
+    folder.write("a.yaml", gateway_class(), gateway(listener("http", 80, hostname="a.test")))
+    folder.write("b.yaml", grpc_route("calls", rule("x"), hostnames=["b.test"]), *service("x", 1))
+    notes = explain(capsys, tmp_path, "POST http://b.test/S/M", *CALL)["notes"]
+    assert any(note.startswith("GRPCRoute default/calls") for note in notes)

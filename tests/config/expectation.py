@@ -34,6 +34,18 @@ class Request(Strict, frozen=True):
     absent_headers: list[str] = []
 
 
+class Call(Strict, frozen=True):
+    """One gRPC call, the backend that it reaches, and the code with which it ends."""
+
+    to: int
+    host: str
+    path: str  # /service/method
+    metadata: dict[str, str] = {}
+    backend: str | None = None
+    response: dict[str, str] = {}
+    code: str = "OK"
+
+
 class Shares(Strict, frozen=True):
     """How many of a number of requests each backend gets, as shares of 1."""
 
@@ -68,6 +80,7 @@ class Expectation(Strict, frozen=True):
     transport: str = "http"
     problems: list[str] = []  # what `gatewayd check` must say; nothing else
     requests: list[Request] = []
+    calls: list[Call] = []
     shares: list[Shares] = []
     streams: list[Stream] = []
     conditions: list[Condition] = []

@@ -17,7 +17,8 @@ from cryptography import x509
 
 from gatewayd.cli import main
 from tests.config.expectation import FOLDERS, Expectation, Request, expectation, folders
-from tests.processes import Echo, Gateway
+from tests.e2e.call_server import CallServer, channel
+from tests.processes import PATIENCE, Echo, Gateway
 from tests.talk import Reply, fetch, read_all
 
 
@@ -26,10 +27,9 @@ class Served:
 
     def __init__(self, name: str, scratch: Path, stack: ExitStack) -> None:
         self.expected = expectation(name)
-        options = ["--tcp", "--greet"] if self.expected.transport == "tcp" else []
         moved = {}
         for port, backend in self.expected.backends.items():
-            moved[port] = Echo(backend, *options)
+            moved[port] = _backend(backend, self.expected.transport)
             stack.callback(moved[port].stop)
         self.folder = scratch / name
         self.folder.mkdir()
@@ -40,6 +40,12 @@ class Served:
             (self.folder / path.name).write_text(text)
         self.gateway = Gateway(self.folder, ports=self.expected.ports)
         stack.callback(self.gateway.stop)
+
+
+def _backend(name: str, transport: str) -> Echo | CallServer:
+    if transport == "grpc":
+        return CallServer(name)
+    return Echo(name, *(["--tcp", "--greet"] if transport == "tcp" else []))
 
 
 @pytest.fixture(scope="module", params=folders())
@@ -115,6 +121,18 @@ def test_shares(served: Served):
         counted = Counter(fetch(port, expected.path, host=expected.host).json["name"] for _ in range(expected.requests))
         for name, share in expected.backends.items():
             assert abs(counted[name] / expected.requests - share) <= 0.05, counted
+
+
+def test_calls(served: Served):
+    for expected in served.expected.calls:
+        with channel(served.gateway.ports[expected.to], expected.host) as opened:
+            call = opened.unary_unary(expected.path).future(
+                b"hello", timeout=PATIENCE, metadata=tuple(expected.metadata.items())
+            )
+            first = {entry.key: entry.value for entry in call.initial_metadata()}
+            assert call.code().name == expected.code, expected
+            assert first.get("server") == expected.backend, expected
+            assert expected.response.items() <= first.items(), expected
 
 
 def test_streams(served: Served):

@@ -5,7 +5,7 @@ nothing needs to be generated; every service has the same methods.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,16 +28,15 @@ class CallServer:
         self.waiting, self.cancelled = threading.Event(), threading.Event()
         self.metadata: list[tuple[str, str | bytes]] = []
         self.time_left: float | None = None
-        self._methods: dict[str, Callable[[Any], Any]] = {
-            "Unary": lambda _: grpc.unary_unary_rpc_method_handler(self._unary),
-            "Only": lambda _: grpc.unary_unary_rpc_method_handler(self._unary),
-            "Upload": lambda _: grpc.stream_unary_rpc_method_handler(self._upload),
-            "Download": lambda _: grpc.unary_stream_rpc_method_handler(self._download),
-            "Talk": lambda _: grpc.stream_stream_rpc_method_handler(self._talk),
-            "Fail": lambda _: grpc.unary_unary_rpc_method_handler(self._fail),
-            "FailLate": lambda _: grpc.unary_stream_rpc_method_handler(self._fail_late),
-            "Wait": lambda _: grpc.unary_unary_rpc_method_handler(self._wait),
-            "WaitLate": lambda _: grpc.unary_stream_rpc_method_handler(self._wait_late),
+        unary = grpc.unary_unary_rpc_method_handler(self._unary)
+        self._methods = dict.fromkeys(("Unary", "Add", "Check", "Only"), unary) | {
+            "Upload": grpc.stream_unary_rpc_method_handler(self._upload),
+            "Download": grpc.unary_stream_rpc_method_handler(self._download),
+            "Talk": grpc.stream_stream_rpc_method_handler(self._talk),
+            "Fail": grpc.unary_unary_rpc_method_handler(self._fail),
+            "FailLate": grpc.unary_stream_rpc_method_handler(self._fail_late),
+            "Wait": grpc.unary_unary_rpc_method_handler(self._wait),
+            "WaitLate": grpc.unary_stream_rpc_method_handler(self._wait_late),
         }
         self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self], options=OPTIONS)
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -49,8 +48,7 @@ class CallServer:
 
     def service(self, details: Any) -> Any:
         """The method of a call, or None (grpc.GenericRpcHandler)."""
-        make = self._methods.get(details.method.rpartition("/")[2])
-        return None if make is None else make(None)
+        return self._methods.get(details.method.rpartition("/")[2])
 
     def _note(self, context: Context) -> None:
         self.metadata = [(entry.key, entry.value) for entry in context.invocation_metadata()]

@@ -60,6 +60,7 @@ FILTERS = [
     ),
     edits("ResponseHeaderModifier", set=[{"name": "greeting", "value": "changed"}]),
 ]
+MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "b", "port": 80}}}
 RULES = [
     to("a", method("test.Echo")),
     to("a", method("test.Echo", "Download")),
@@ -67,6 +68,7 @@ RULES = [
     to("b", method(name="Only")),
     to({"a": 3, "b": 1}, method("test.Shared")),
     to("a", method("test.Edited"), filters=FILTERS),
+    to("a", method("test.Mirrored"), filters=[MIRROR]),
     to("empty", method("test.Empty")),
     to("closed", method("test.Closed")),
     to("absent", method("test.Absent")),
@@ -213,6 +215,12 @@ def test_headers_are_edited(site: Site):
     assert metadata(done.initial_metadata())["greeting"] == "changed"
     seen = [(name, value) for name, value in site.a.metadata if name in {"set", "added", "removed"}]
     assert sorted(seen) == [("added", "client"), ("added", "gateway"), ("set", "gateway")]
+
+
+def test_calls_are_mirrored(site: Site):
+    _, done = call(site, "/test.Mirrored/Unary", b"twice", metadata=(("tag", "mirrored"),))
+    assert metadata(done.initial_metadata())["server"] == "a"
+    wait_until(lambda: ("tag", "mirrored") in site.b.metadata, "the copy arrives")
 
 
 ERRORS = [
