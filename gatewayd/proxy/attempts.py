@@ -52,6 +52,7 @@ class Attempts:
         for timer in (self._whole, self._one):
             if timer is not None:
                 timer.cancel()
+        self._whole = self._one = None
         self._exchange.attempts = None
 
     # -- time --------------------------------------------------------------------------------------------------------

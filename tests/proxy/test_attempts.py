@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from gatewayd.proxy.attempts import Attempts
 from gatewayd.routing.snapshot import Retry, Timeouts
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
 
@@ -417,3 +419,20 @@ def test_a_client_that_leaves_in_the_wait_ends_it(start: Start):
     (endpoint,) = talk.runtime.backends["shop"].endpoints
     assert endpoint.active == 0
     assert talk.line["reason"] == "client_closed"
+
+
+def test_the_collector_has_nothing_to_do(start: Start):
+    talk = start(retried(2, 500, backend_request=1.0, request=5.0))
+    gc.collect()
+    gc.disable()
+    try:
+        client = talk.client()
+        client.sends(GET)
+        backend = talk.backend()
+        backend.sends(BROKEN)
+        talk.passes(WAIT)
+        backend.sends(OK)
+        assert client.takes() == OK
+        assert [each for each in gc.get_objects() if isinstance(each, Attempts)] == []
+    finally:
+        gc.enable()
