@@ -49,7 +49,7 @@ class ResponseStream(Stream2):
         start = fields2.request_start(head, exchange.path, exchange.authority, b"http")
         block = exchange.block
         if ended:
-            self._watch(exchange.sent + connection.port.settings.first_byte_timeout)
+            self._watch(exchange.sent + self._first_byte(exchange))
         if head.upgrade:
             connection.send_fields(self, start, fields2.request_block(head, block), False)
         elif ended and not body and not trailers:
@@ -76,8 +76,14 @@ class ResponseStream(Stream2):
             self._watch(NEVER)
         elif self.answered:
             self._watch(monotonic() + self.patience)
-        elif ended:
-            self._watch(monotonic() + self.connection.port.settings.first_byte_timeout)
+        elif ended and self.exchange is not None:
+            self._watch(monotonic() + self._first_byte(self.exchange))
+
+    def _first_byte(self, exchange: Exchange) -> float:
+        """Seconds that the response may take to begin. A call of gRPC has its own deadline, or wants none."""
+        settings = self.connection.port.settings
+        call = b"application/grpc" in exchange.head.block
+        return settings.tunnel_idle_timeout if call else settings.first_byte_timeout
 
     def waits(self) -> None:
         """The backend's window is used up: it must open in time."""

@@ -346,6 +346,32 @@ def test_an_idle_call_of_grpc_may_last(start: Start) -> None:
     nothing_is_left(talk)
 
 
+def test_a_call_of_grpc_may_wait_for_its_answer(start: Start) -> None:
+    for later in (b"", b"x"):  # all at once, and in two pieces
+        talk = start(protocol="h2c", first_byte_timeout=5.0, tunnel_idle_timeout=30.0)
+        client = Client2(talk)
+        client.asks("POST", "/", ("content-type", "application/grpc"), ("te", "trailers"), end=not later)
+        backend = Backend2(talk.backend())
+        if later:
+            client.sends(1, later, end=True)
+        talk.passes(20)
+        backend.answers(1, 200, ("content-type", "application/grpc"), ("grpc-status", "0"))
+        client.settle()
+        assert (client.messages[1].status, client.messages[1].ended) == (200, True)
+        nothing_is_left(talk)
+
+
+def test_a_call_of_grpc_does_not_wait_for_ever(start: Start) -> None:
+    talk = start(protocol="h2c", first_byte_timeout=5.0, tunnel_idle_timeout=30.0)
+    client = Client2(talk)
+    client.asks("POST", "/", ("content-type", "application/grpc"), ("te", "trailers"))
+    Backend2(talk.backend())
+    talk.passes(31)
+    client.settle()
+    assert client.messages[1].fields[b"grpc-status"] == b"4"
+    nothing_is_left(talk)
+
+
 def test_an_early_answer_gives_up_the_request(talk: Conversation) -> None:
     client = talk.client()
     client.sends(message("POST / HTTP/1.1", "Host: a", "Content-Length: 100000", body=b"x"))
