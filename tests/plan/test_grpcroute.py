@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd.plan.build import Options, Planner, Result
 from gatewayd.routing.snapshot import Condition, Edit, Filters, MatchPlan
-from tests.plan.manifests import CART, backend, endpoint_slice, gateway, http, route, rule, service
+from tests.plan.manifests import CART, backend, endpoint_slice, gateway, grant, http, route, rule, service
 from tests.plan.verdicts import holds
 from tests.plan.yaml_objects import world
 
@@ -108,6 +108,17 @@ def test_a_websocket_port_carries_no_calls():
     (entry,) = result.statuses[KEY]["parents"]
     assert holds("Accepted=True/Accepted ResolvedRefs=False/UnsupportedProtocol", entry["conditions"])
     assert result.snapshot.routes[KEY].rules[0].shares[0].failure == "UnsupportedProtocol"
+
+
+GRANTS = [("HTTPRoute", "False/RefNotPermitted"), ("GRPCRoute", "True/ResolvedRefs")]
+
+
+@pytest.mark.parametrize(("kind", "expected"), GRANTS)
+def test_a_grant_is_for_one_kind(kind: str, expected: str):
+    other = service(ns="stock") + endpoint_slice("127.0.0.1", ns="stock")
+    result = plan(calls(rule(backend(namespace="stock"))), other, grant(kind=kind))
+    (entry,) = result.statuses[KEY]["parents"]
+    assert holds(f"Accepted=True/Accepted ResolvedRefs={expected}", entry["conditions"])
 
 
 def test_a_backend_without_endpoints_is_told_once():
