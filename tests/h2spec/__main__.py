@@ -12,7 +12,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tests.certificates import self_signed
 from tests.manifests import Folder, gateway, gateway_class, http_route, https, listener, rule, secret, service
@@ -45,7 +45,7 @@ def run(port: int, *options: str) -> tuple[int, list[str]]:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if not report.exists():
             raise SystemExit(f"h2spec ended without a report:\n{done.stdout}")
-        cases = [*ElementTree.parse(report).iter("testcase")]
+        cases = [*ET.parse(report).iter("testcase")]
     failed = [
         f"{case.get('package')}: {case.get('classname')}"
         for case in cases
