@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import driver, install, machine, micro, report
 from benchmarks.peers import GATEWAYD, PEERS
 from benchmarks.peers.peer import Peer
-from benchmarks.workloads import SMOKE, SMOKE_EFFORT, WORKLOADS, Effort, Workload
+from benchmarks.workloads import SMOKE_EFFORT, WORKLOADS, Effort, Workload, smoke
 
 QUIET = 0.5  # load average above which somebody else is at work
 
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def chosen(options: argparse.Namespace) -> tuple[list[Peer], list[Workload], Effort, int]:
     """What the options ask for."""
     if options.smoke:
-        return [GATEWAYD], [WORKLOADS[name] for name in options.only or SMOKE], SMOKE_EFFORT, 1
+        return [GATEWAYD], [WORKLOADS[name] for name in options.only or smoke()], SMOKE_EFFORT, 1
     peers = [PEERS[name] for name in options.peers or PEERS]
     workloads = [WORKLOADS[name] for name in options.only or WORKLOADS]
     return peers, workloads, Effort(seconds=options.seconds), options.rounds
@@ -67,7 +67,7 @@ def tell(row: driver.Row) -> None:
 def compare(options: argparse.Namespace) -> int:
     """0 when everything was answered rightly, 1 when not, 2 when a program is missing."""
     peers, workloads, effort, rounds = chosen(options)
-    if not options.smoke and (packages := install.missing(peers)):
+    if not options.smoke and (packages := install.missing(peers, workloads)):
         wanted = " ".join(packages)
         print(f"missing: install with `apt-get install {wanted}`, or choose others with --peers", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""The backend: nginx where it is installed, else (for the smoke run) a small server of our own.
+"""The backend: nginx where it is installed, else (for the smoke run) a small server of our own, without HTTP/2.
 
 /files/body   `body` bytes        /upload/...   PUT takes any body        everything else   66 bytes
 """
@@ -26,6 +26,7 @@ http {{
     default_type application/json;
     server {{
         listen {loopback}:{port} backlog=1024;
+        listen {loopback}:{port_h2} http2 backlog=1024;
         root {folder};
         location / {{ return 200 '{greeting}'; }}
         location = /files/body {{ }}
@@ -47,7 +48,13 @@ def launch(site: Site, folder: Path, body: int) -> Launch:
     configuration = folder / "nginx.conf"
     configuration.write_text(
         nginx.preamble(folder, modules=False)
-        + NGINX.format(folder=folder, loopback=LOOPBACK, port=site.backend, greeting=GREETING.decode())
+        + NGINX.format(
+            folder=folder,
+            loopback=LOOPBACK,
+            port=site.backend,
+            port_h2=site.backend_h2,
+            greeting=GREETING.decode(),
+        )
     )
     return Launch(nginx.command(configuration))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from benchmarks.outcome import GIB, Outcome, Target
+from benchmarks.outcome import GIB, Outcome, Target, percentiles
 from benchmarks.site import LOOPBACK
 
 HOST = "localhost"
@@ -26,22 +26,33 @@ BROWSER = (
 )
 
 
-def context() -> ssl.SSLContext:
-    """TLS 1.3 only; the certificate is self-signed and made for the run. Sessions are never resumed."""
+def context(*protocols: str) -> ssl.SSLContext:
+    """TLS 1.3 only; the certificate is self-signed and made for the run. Sessions are never resumed.
+
+    `protocols` is what ALPN offers; without any, it is not used, as by wrk, and HTTP/1.1 is spoken.
+    """
     made = ssl.create_default_context()
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
     made.minimum_version = ssl.TLSVersion.TLSv1_3
+    if protocols:
+        made.set_alpn_protocols(protocols)
     return made
 
 
-CONTEXT = context()
+CONTEXTS = {False: context(), True: context("h2")}  # by whether HTTP/2 is spoken
 
 
 def connect(target: Target) -> socket.socket:
     plain = socket.create_connection((LOOPBACK, target.port), timeout=TIMEOUT)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return CONTEXT.wrap_socket(plain, server_hostname=HOST) if target.tls else plain
+    if not target.tls:
+        return plain
+    secure = CONTEXTS[target.http2].wrap_socket(plain, server_hostname=HOST)
+    if target.http2 and secure.selected_alpn_protocol() != "h2":
+        secure.close()
+        raise ConnectionError("ALPN does not select h2")
+    return secure
 
 
 class Answer:
@@ -153,8 +164,7 @@ def until(seconds: float, threads: int, prepare: Callable[[ExitStack], Callable[
         return len(mine)
 
     done, elapsed, errors = together(threads, repeat)
-    taken.sort()
-    p50, p99 = (taken[int(len(taken) * part)] * 1e6 if taken else 0.0 for part in (0.5, 0.99))
+    p50, p99 = percentiles(second * 1e6 for second in taken)
     return Outcome(count=done, seconds=elapsed, errors=errors, p50=p50, p99=p99)
 
 

@@ -11,16 +11,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain, product
 from pathlib import Path
 
-from benchmarks import backend, client
+from benchmarks import backend, client, http2
+from benchmarks.machine import shared_memory
 from benchmarks.measure import Reading, Running, cores, pin
 from benchmarks.outcome import Outcome, Target
 from benchmarks.peers.peer import Peer
-from benchmarks.site import GREETING, Ports, Site, free_ports, write_certificate
+from benchmarks.site import GREETING, LAYERS, Ports, Site, free_ports, write_certificate
 from benchmarks.workloads import Effort, Workload
 
 START_TIMEOUT = 120.0
@@ -42,27 +43,25 @@ class Proxy:
 
     def port(self, layer: str) -> Target:
         """One host, any of its paths."""
-        number: int = getattr(self.ports, layer)
-        return Target(number, tls=layer == "https")
+        spoken = LAYERS[layer]
+        return Target(getattr(self.ports, spoken.port), tls=spoken.tls, http2=spoken.http2)
 
     def target(self, workload: Workload) -> Target:
         """All hosts that the workload's site has."""
-        return replace(self.port(workload.layer), hosts=len(Site(Path(), 0, workload.routes).hosts))
-
-
-def shared_memory() -> str | None:
-    """Uploads are written there: memory, not a disk."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+        return replace(self.port(workload.layer), hosts=len(Site(Path(), 0, 0, workload.routes).hosts))
 
 
 @contextmanager
-def started(peers: Sequence[Peer], routes: int, effort: Effort, *, access_log: bool) -> Iterator[list[Proxy]]:
-    """The backend on the driver's core and every proxy on the other, all of them answering."""
+def started(
+    peers: Sequence[Peer], layers: frozenset[str], routes: int, effort: Effort, *, access_log: bool
+) -> Iterator[list[Proxy]]:
+    """The backend on the driver's core and every proxy on the other, all of them answering on these layers."""
     here, there = CORES
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewayd-bench-", dir=shared_memory())))
-        port, *others = free_ports(1 + 3 * len(peers))
-        site = Site(folder, port, routes, access_log)
+        places_each = len(fields(Ports))
+        port, port_h2, *others = free_ports(2 + places_each * len(peers))
+        site = Site(folder, port, port_h2, routes, access_log)
         write_certificate(site)
         places = {name: folder / name for name in ("backend", *(peer.name for peer in peers))}
         for place in places.values():
@@ -72,11 +71,11 @@ def started(peers: Sequence[Peer], routes: int, effort: Effort, *, access_log: b
         wait_for(behind, lambda: expect(Target(port), "/", "the backend"))
         proxies = []
         for number, peer in enumerate(peers):
-            ports = Ports(*others[3 * number : 3 * number + 3])
+            ports = Ports(*others[places_each * number : places_each * (number + 1)])
             running = Running(peer.name, peer.launch(site, ports, places[peer.name]), there, places[peer.name])
             stack.callback(running.stop)
             proxies.append(proxy := Proxy(peer, running, ports))
-            wait_for(running, partial(check, proxy, site))
+            wait_for(running, partial(check, proxy, site, layers))
         yield proxies
 
 
@@ -96,17 +95,17 @@ def wait_for(running: Running, ready: Callable[[], None]) -> None:
 
 def expect(target: Target, path: str, name: str, host: str = client.HOST, status: int = 200) -> None:
     """One request must be answered with this status; 200 has the backend's body."""
-    answer = client.get(target, path, host)
+    answer = (http2.get if target.http2 else client.get)(target, path, host)
     if answer[0] != status or (status == 200 and answer[1] != len(GREETING)):
         raise WrongError(f"{name}: {host}{path} was answered with status {answer[0]} and {answer[1]} bytes")
 
 
-def check(proxy: Proxy, site: Site) -> None:
-    """Every layer answers; first and last host are routed, an unknown host and an unknown path are not."""
-    name, layers = proxy.peer.name, proxy.peer.layers
+def check(proxy: Proxy, site: Site, wanted: frozenset[str]) -> None:
+    """Every layer that is wanted answers; first and last host are routed, an unknown path is not."""
+    name, layers = proxy.peer.name, proxy.peer.layers & wanted
     for layer in sorted(layers - {"tcp"}):
         target = proxy.port(layer)
-        for host in {site.hosts[0], site.hosts[-1]}:
+        for host in {site.hosts[0], site.hosts[-1 if LAYERS[layer].all_hosts else 0]}:
             expect(target, "/api/1?x=1", name, host)
             expect(target, "/unknown", name, host, proxy.peer.unrouted)
     if "tcp" in layers:
@@ -163,7 +162,9 @@ def run(
                 taking_part = [
                     peer for peer in peers if any(takes_part(peer, workload, peers) for workload in chain(*batches))
                 ]
-                proxies[routes] = stack.enter_context(started(taking_part, routes, effort, access_log=access_log))
+                layers = frozenset(workload.layer for workload in chain(*batches))
+                begun = started(taking_part, layers, routes, effort, access_log=access_log)
+                proxies[routes] = stack.enter_context(begun)
             for batch in batches:
                 for number, workload in product(range(rounds), batch):
                     for proxy in proxies[workload.routes]:

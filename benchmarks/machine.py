@@ -18,12 +18,18 @@ def processor() -> str:
     return f"{found.group(1).strip() if found else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
 
 
-def wrk_version() -> str:
-    program = find("wrk")
+def version(name: str, option: str) -> str:
+    """The second word of what a load generator says of itself."""
+    program = find(name)
     if program is None:
         return "none"
-    finished = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
+    finished = subprocess.run([program, option], capture_output=True, text=True, check=False)
     return (finished.stdout + finished.stderr).split()[1]
+
+
+def shared_memory() -> str | None:
+    """Uploads and logs are written there: memory, not a disk."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 def facts() -> dict[str, str]:
@@ -32,7 +38,8 @@ def facts() -> dict[str, str]:
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
         "kernel": platform.release(),
         "load before": f"{os.getloadavg()[0]:.2f}",
-        "wrk": wrk_version(),
+        "wrk": version("wrk", "-v"),
+        "h2load": version("h2load", "--version"),
     }
 
 

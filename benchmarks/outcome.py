@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MIB = 1 << 20
@@ -26,3 +27,11 @@ class Target:
     port: int
     tls: bool = False
     hosts: int = 1
+    http2: bool = False
+
+
+def percentiles(taken: Iterable[float]) -> tuple[float, float]:
+    """The 50th and the 99th percentile; 0 of nothing."""
+    ranked = sorted(taken)
+    p50, p99 = (ranked[int(len(ranked) * part)] if ranked else 0.0 for part in (0.5, 0.99))
+    return p50, p99

@@ -22,7 +22,8 @@ CPU time is read from the kernel for all threads of the processes that serve. Ev
 rounds in which the proxies take turns. The last column is gatewayd's CPU time divided by the peer's in the same
 round: below 1, gatewayd needs less. Where the other core is the bottleneck, requests a second say little; CPU time
 for a request says how many a core could carry. `memory` is resident after the run, `growth` the peak of the run less
-what was resident before it.
+what was resident before it. HTTP/2 comes from h2load, everything else from wrk or a client of our own; nginx speaks
+no HTTP/2 to backends.
 """
 
 

@@ -22,10 +22,14 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Site:
-    """`routes` routes, five paths for each host. The first host is localhost: that is what wrk asks for by SNI."""
+    """`routes` routes, five paths for each host. The first host is localhost: that is what wrk asks for by SNI.
+
+    `backend` and `backend_h2` are the ports of the one backend, for HTTP/1.1 and for HTTP/2 in clear text.
+    """
 
     folder: Path
     backend: int
+    backend_h2: int
     routes: int = 5
     access_log: bool = False
 
@@ -49,11 +53,38 @@ class Site:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where one proxy listens on the loopback address: HTTP, HTTPS, and raw TCP to the backend."""
+    """Where one proxy listens on the loopback address.
+
+    HTTP; HTTPS, with HTTP/2 by ALPN; raw TCP to the backend; HTTP/2 in clear text by prior knowledge (a port of its
+    own, as not every proxy tells it from HTTP/1.1); the same, but to the backend's HTTP/2 port. The last two serve the
+    first host only.
+    """
 
     http: int
     https: int
     tcp: int
+    h2c: int
+    h2_h2: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One way to ask a proxy: which of its `Ports`, and what is spoken there."""
+
+    port: str
+    tls: bool = False
+    http2: bool = False
+    all_hosts: bool = True
+
+
+LAYERS = {
+    "http": Layer("http"),
+    "https": Layer("https", tls=True),
+    "tcp": Layer("tcp"),
+    "h2c": Layer("h2c", http2=True, all_hosts=False),
+    "h2": Layer("https", tls=True, http2=True),
+    "h2-h2": Layer("h2_h2", http2=True, all_hosts=False),
+}
 
 
 def free_ports(count: int) -> list[int]:

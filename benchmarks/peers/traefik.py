@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -13,7 +14,7 @@ from benchmarks.site import LOOPBACK, Ports, Site
 
 def static(site: Site, ports: Ports, dynamic: Path) -> dict[str, Any]:
     """The part that is read once."""
-    places = {"http": ports.http, "https": ports.https, "tcp": ports.tcp}
+    places = {field.replace("_", "-"): port for field, port in asdict(ports).items()}
     settings: dict[str, Any] = {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         "log": {"level": "ERROR"},
@@ -30,9 +31,16 @@ def routers(site: Site) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for number, (host, path) in enumerate(site.pairs()):
         router = {"rule": f"Host(`{host}`) && PathPrefix(`{path}`)", "service": "backend"}
-        table[f"plain{number}"] = {**router, "entryPoints": ["http"]}
+        first = host == site.hosts[0]
+        table[f"plain{number}"] = {**router, "entryPoints": ["http", "h2c"] if first else ["http"]}
         table[f"secure{number}"] = {**router, "entryPoints": ["https"], "tls": {}}
+        if first:
+            table[f"twice{number}"] = {**router, "service": "backend-h2", "entryPoints": ["h2-h2"]}
     return table
+
+
+def service(scheme: str, port: int) -> dict[str, Any]:
+    return {"loadBalancer": {"servers": [{"url": f"{scheme}://{LOOPBACK}:{port}"}]}}
 
 
 def dynamic(site: Site) -> dict[str, Any]:
@@ -40,7 +48,10 @@ def dynamic(site: Site) -> dict[str, Any]:
     return {
         "http": {
             "routers": routers(site),
-            "services": {"backend": {"loadBalancer": {"servers": [{"url": f"http://{LOOPBACK}:{site.backend}"}]}}},
+            "services": {
+                "backend": service("http", site.backend),
+                "backend-h2": service("h2c", site.backend_h2),
+            },
         },
         "tcp": {
             "routers": {"raw": {"rule": "HostSNI(`*`)", "service": "raw", "entryPoints": ["tcp"]}},

