@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_BODY = 65536  # bytes of a request's body that are copied; requests with more are not mirrored
 IN_FLIGHT = 64  # copies in flight of one worker
+IN_FLIGHT_EACH = 32  # those of them to one backend: one that hangs leaves room for the others
 IN_FLIGHT_BYTES = 1 << 20  # bytes of their bodies
 ANSWER_BYTES = 1 << 20  # bytes of an answer that are read for the sake of keeping the connection
 
@@ -28,31 +29,41 @@ ANSWER_BYTES = 1 << 20  # bytes of an answer that are read for the sake of keepi
 class Mirrors:
     """The copies that one worker has in flight."""
 
-    __slots__ = ("_bytes", "_count", "_runtime")
+    __slots__ = ("_bytes", "_count", "_runtime", "_to")
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._bytes = self._count = 0
+        self._to: dict[str, int] = {}  # by the key of the backend
 
     def send(self, exchange: Exchange, target: Mirror, body: bytes) -> None:
         """Send a copy of the exchange's request as it was modified. Nothing happens beyond the limits."""
         runtime = self._runtime
         backend = runtime.backends.get(target.backend)
-        if backend is None or self._count >= IN_FLIGHT or self._bytes + len(body) > IN_FLIGHT_BYTES:
+        if backend is None or not self._has_room(target.backend, len(body)):
             runtime.counts.mirrors_dropped += 1
             return
         self._count += 1
         self._bytes += len(body)
+        self._to[backend.key] = self._to.get(backend.key, 0) + 1
         runtime.counts.mirrors_sent += 1
         try:
             Mirrored(exchange, backend, body).send()
         except Exception as error:
             runtime.failed(error)
 
-    def done(self, size: int) -> None:
-        """A copy with a body of `size` bytes is over."""
+    def _has_room(self, key: str, size: int) -> bool:
+        return (
+            self._count < IN_FLIGHT and self._to.get(key, 0) < IN_FLIGHT_EACH and self._bytes + size <= IN_FLIGHT_BYTES
+        )
+
+    def done(self, key: str, size: int) -> None:
+        """A copy with a body of `size` bytes, to the backend with that key, is over."""
         self._count -= 1
         self._bytes -= size
+        left = self._to.pop(key) - 1
+        if left:
+            self._to[key] = left
 
 
 class Copy:
@@ -220,7 +231,7 @@ class Mirrored:
     def _finish(self) -> None:
         """Set the connection free. Called once."""
         self.down = None
-        self.port.runtime.mirrors.done(len(self.body))
+        self.port.runtime.mirrors.done(self.backend.key, len(self.body))
         if self.endpoint is not None:
             self.endpoint.active -= 1
         up, self.up = self.up, None

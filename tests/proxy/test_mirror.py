@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gatewayd.proxy.mirror import IN_FLIGHT
+from gatewayd.proxy.mirror import IN_FLIGHT, IN_FLIGHT_EACH
 from gatewayd.routing.snapshot import Edit, Filters, MirrorPlan, PathEdit
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
 
@@ -153,18 +153,34 @@ def test_an_answer_is_read_so_far(talk: Conversation):
     assert client.takes() == OK
 
 
-def test_copies_in_flight_are_bounded(talk: Conversation):
+def test_copies_to_one_mirror_are_bounded(talk: Conversation):
     client = talk.client()
     client.sends(GET)
     backend = talk.backend()
-    for _ in range(IN_FLIGHT + 5):
+    for _ in range(IN_FLIGHT_EACH + 5):
         backend.sends(OK)
         assert client.takes() == OK
         client.sends(GET)
-    assert in_flight(talk) == (IN_FLIGHT, 0)
+    assert in_flight(talk) == (IN_FLIGHT_EACH, 0)
     assert talk.runtime.counts.mirrors_dropped == 6
     talk.backend().sends(OK)
-    assert in_flight(talk) == (IN_FLIGHT - 1, 0)
+    assert in_flight(talk) == (IN_FLIGHT_EACH - 1, 0)
+
+
+def test_copies_in_flight_are_bounded(start: Start):
+    names = [f"copy-{number}" for number in range(3)]
+    places = dict.fromkeys(names, (("10.0.0.2", 80),)) | {"shop": PLACES["shop"]}
+    talk = start(mirrored(*map(MirrorPlan, names)), endpoints=places)
+    client = talk.client()
+    client.sends(GET)
+    backend = talk.backend()
+    for _ in range(IN_FLIGHT):
+        backend.sends(OK)
+        client.sends(GET)
+    assert in_flight(talk) == (IN_FLIGHT, 0)
+    while talk.asks:
+        talk.refuses()
+    assert in_flight(talk) == (0, 0)
 
 
 def test_bytes_in_flight_are_bounded(talk: Conversation):
