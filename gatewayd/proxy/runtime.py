@@ -346,8 +346,13 @@ class Runtime:
                 worker=self.worker,
                 counts=self.counts.values(),
                 connections=len(self.connections),
-                requests_in_flight=sum(1 for connection in self.connections if connection.exchange is not None),
+                requests_in_flight=sum(map(_in_flight, self.connections)),
                 idle_upstreams=sum(len(e.idle) for b in self.backends.values() for e in b.endpoints),
                 rules=rules,
             )
         )
+
+
+def _in_flight(connection: Any) -> int:
+    """Requests of one connection: its streams with HTTP/2, one or none without."""
+    return len(getattr(connection, "streams", ())) + (connection.exchange is not None)
