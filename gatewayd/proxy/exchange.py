@@ -154,9 +154,7 @@ class Exchange:
             self.reply_edits = (*self.reply_edits, step.response)
         if step.redirect is not None:
             port = self.port
-            where = location(
-                step.redirect, port.scheme, self.head.host, port.plan.number, self.path, self.head.query
-            )
+            where = location(step.redirect, port.scheme, self.head.host, port.plan.number, self.path, self.head.query)
             self.reply(step.redirect.status, b"redirect", b"\r\nlocation: " + where)
             return True
         if step.hostname is not None:

@@ -86,8 +86,7 @@ class Runtime:
         self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
         changed = {*change.routes, *change.dropped.get("routes", ())}
         tables = {
-            key: compile_port(plan, snapshot.routes, self._table(key), changed)
-            for key, plan in snapshot.ports.items()
+            key: compile_port(plan, snapshot.routes, self._table(key), changed) for key, plan in snapshot.ports.items()
         }
         self._contexts.update(snapshot.certificates)
         moved = self._update_backends(change)

@@ -260,9 +260,7 @@ def difference(old: Snapshot, new: Snapshot) -> Change:
     for section in SECTIONS:
         before, after = getattr(old, section), getattr(new, section)
         parts[section] = {
-            key: value
-            for key, value in after.items()
-            if (known := before.get(key)) is not value and known != value
+            key: value for key, value in after.items() if (known := before.get(key)) is not value and known != value
         }
         gone = tuple(key for key in before if key not in after)
         if gone:

@@ -246,7 +246,7 @@ def test_never_raises_and_always_says_where(text: bytes):
 
 
 class NoAliases(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 

@@ -129,5 +129,3 @@ class Deployments:
 def _digest(value: Any) -> str:
     data = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
     return "".join(LETTERS[byte % len(LETTERS)] for byte in data[:10])
-
-
