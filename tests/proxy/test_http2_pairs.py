@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from gatewayd.proxy.exchange import Exchange
+from gatewayd.proxy.request2 import RequestStream
+from gatewayd.proxy.response2 import ResponseStream
 from tests.proxy.conversation import Conversation
 from tests.proxy.peers import BACKENDS, CLIENTS, PROTOCOLS
 
@@ -263,3 +267,28 @@ def test_connections_are_used_again(pair: Pair) -> None:
         if type(pair.backend).__name__ == "Backend1":
             pair.backend.h11.start_next_cycle()
     assert len(pair.talk.peers) == 2
+
+
+def test_the_collector_has_nothing_to_do(start: Start) -> None:
+    kinds = (Exchange, RequestStream, ResponseStream)
+    for client, backend in PAIRS:
+        pair = Pair(start(protocol=PROTOCOLS[backend]), client, backend)
+        gc.collect()
+        gc.disable()
+        try:
+            for ended in (True, False):
+                stream = pair.asks("POST", "/", ("content-length", "2"), end=False)
+                pair.client.sends(stream, b"ok", end=True)
+                pair.settle()
+                if not ended:
+                    pair.client.peer.leaves()
+                    break
+                pair.backend.answers(1, 200, ("content-length", "0"))
+                pair.settle()
+                if backend == "h1":
+                    pair.backend.h11.start_next_cycle()
+            left = [each for each in gc.get_objects() if isinstance(each, kinds)]
+            assert [type(each).__name__ for each in left] == []
+        finally:
+            gc.enable()
+        nothing_is_left(pair.talk)
