@@ -107,6 +107,7 @@ class Connection2(Sender2):
 
     def _read(self, data: bytes) -> None:
         at, size = 0, len(data)
+        known = self._TAKE.get
         while size - at >= 9:
             word, flags, identity = _UNPACK(data, at)
             length, kind = word >> 8, word & 0xFF
@@ -117,7 +118,11 @@ class Connection2(Sender2):
                     frames.check(length, kind, flags, identity)
                 if end > size:
                     break
-                self._take(kind, identity, flags, data, at + 9, length)
+                if self._block_stream or not self.settled:
+                    self._check_order(kind, flags)
+                take = known(kind)
+                if take is not None:
+                    take(self, identity, flags, data, at + 9, length)
             except StreamFault as fault:
                 if end > size:
                     break  # the payload is skipped when it is there
@@ -128,16 +133,13 @@ class Connection2(Sender2):
                 return
         self._tail = data[at:] if at < size else b""
 
-    def _take(self, kind: int, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
-        """One whole frame."""
+    def _check_order(self, kind: int, flags: int) -> None:
+        """Nothing may come between the frames of a field section, and SETTINGS come first."""
         if self._block_stream:
             if kind != frames.CONTINUATION:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "field_section_interrupted")
-        elif not self.settled and (kind != frames.SETTINGS or flags & frames.ACK):
+        elif kind != frames.SETTINGS or flags & frames.ACK:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no_settings")
-        take = self._TAKE.get(kind)
-        if take is not None:
-            take(self, identity, flags, data, at, length)
 
     def _on_headers(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
         begin, end = frames.fragment(data, at, length, flags, identity)

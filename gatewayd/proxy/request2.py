@@ -169,6 +169,9 @@ class RequestStream(Stream2):
         if (ended and not data and not trailers) or self.exchange.head.method == b"HEAD" or head.status in _NO_BODY:
             connection.send_fields(self, start, head.block, True)
             return
+        if ended and not trailers:
+            connection.send_whole(self, start, head.block, data)
+            return
         connection.send_fields(self, start, head.block, False)
         self.reply_body(data, ended, trailers)
         if not self.ended_in and not self.queue:

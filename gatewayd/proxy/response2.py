@@ -54,6 +54,8 @@ class ResponseStream(Stream2):
             connection.send_fields(self, start, fields2.request_block(head, block), False)
         elif ended and not body and not trailers:
             connection.send_fields(self, start, block, True)
+        elif ended and not trailers:
+            connection.send_whole(self, start, block, body)
         else:
             connection.send_fields(self, start, block, False)
             self._send(body, ended, trailers)

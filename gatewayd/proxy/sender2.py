@@ -161,6 +161,23 @@ class Sender2(asyncio.BaseProtocol):
         if ended:
             self._end_out(stream)
 
+    def send_whole(self, stream: Stream2, fields: Fields, lines: bytes, data: bytes) -> None:
+        """A field section and the whole body after it: what most messages are."""
+        size = len(data)
+        if size > MAX_FRAME or size > self.window or size > stream.window or self.write_paused:
+            self.send_fields(stream, fields, lines, False)
+            self.send(stream, data, True)
+            return
+        self.window -= size
+        stream.window -= size
+        self.budget.useful += 2
+        identity = stream.id
+        head = frames.headers(identity, self.encoder.encode(fields, lines), False)
+        self.write(head + frames.data_header(identity, size, True) + data)
+        stream.ended_out = True
+        if stream.ended_in:
+            self.forget(stream)
+
     def send_last(self, stream: Stream2, data: bytes, trailers: Fields) -> None:
         """The last bytes of a body, and trailers. They are coded when their turn comes: codes depend on the order."""
         if not trailers:
