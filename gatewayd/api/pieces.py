@@ -23,6 +23,8 @@ SOMETHING = re.compile(rb"(?m)(?:\A---(?=[ \t])|^(?!%|---(?:[ \t\r\n]|\Z)))[ \t]
 CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 PRINTABLE = bytes(each for each in range(256) if not CONTROLS.match(bytes([each])))
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+# A character beyond U+FFFF as JSON escapes it (RFC 8259 section 7), after an even number of backslashes.
+SURROGATES = re.compile(rb"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 # Line breaks besides \n make the cheap bound on the depth worthless; then the depth is counted.
 ODD_BREAKS = re.compile(rb"\r(?!\n)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 
@@ -39,6 +41,8 @@ def pieces(text: bytes, file: str) -> tuple[list[Piece], list[Problem]]:
     refusal = _unreadable(text, file)
     if refusal:
         return [], [refusal]
+    if file.endswith(".json"):
+        text = SURROGATES.sub(_joined, text)
     found: list[Piece] = []
     for count, (line, part) in enumerate(_cut(text.removeprefix(b"\xef\xbb\xbf"))):
         if count == MAX_DOCUMENTS:
@@ -47,6 +51,12 @@ def pieces(text: bytes, file: str) -> tuple[list[Piece], list[Problem]]:
         if len(part) > MAX_DOCUMENT_BYTES or SOMETHING.search(part) or ODD_BREAKS.search(part):
             found.append(Piece(line, part))
     return found, []
+
+
+def _joined(pair: re.Match[bytes]) -> bytes:
+    """The character itself for its two escapes, which YAML does not know."""
+    units = bytes.fromhex(f"{pair[2].decode()}{pair[3].decode()}")
+    return pair[1] + units.decode("utf-16-be").encode()
 
 
 def _cut(text: bytes) -> Iterator[tuple[int, bytes]]:

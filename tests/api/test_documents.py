@@ -262,3 +262,26 @@ TREES = st.recursive(
 def test_agrees_with_safe_load_on_ordinary_structures(tree: dict[str, Any], flow: bool | None):
     text = yaml.dump(tree, Dumper=NoAliases, default_flow_style=flow)
     assert values(text) == [yaml.safe_load(text)] == [tree]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'{"a": "\ud83d\ude00"}', "\U0001f600"),
+        (r'{"a": "x\uD83D\uDE00\ud83d\ude00y"}', "x\U0001f600\U0001f600y"),
+        (r'{"a": "\\\ud83d\ude00"}', "\\\U0001f600"),
+        (r'{"a": "\\ud83d\\ude00"}', r"\ud83d\ude00"),
+        (r'{"a": "\\\\ud83d\ude00"}', None),
+        (r'{"a": "\ud83d"}', None),
+        (r'{"a": "\ude00\ud83d"}', None),
+    ],
+)
+def test_json_escapes_a_character_beyond_the_basic_plane_by_two_surrogates(text: str, value: str | None) -> None:
+    found, problems = load(text.encode(), "f.json")
+    assert [each.value for each in found] == ([] if value is None else [{"a": value}])
+    assert bool(problems) == (value is None)
+
+
+def test_outside_of_json_files_surrogates_are_text_or_refused() -> None:
+    assert values(r"a: \ud83d\ude00") == [{"a": r"\ud83d\ude00"}]
+    assert load(rb'a: "\ud83d\ude00"', "f.yaml")[1]
