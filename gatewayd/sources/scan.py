@@ -1,6 +1,6 @@
 """Which files are there: a recursive walk over the given paths."""
 
-# ruff: noqa: PTH116
+# ruff: noqa: PTH110, PTH116
 # Thousands of files are looked at in each walk, and pathlib costs several times as much as os.path.
 from __future__ import annotations
 
@@ -67,12 +67,34 @@ def _walk(directory: str, seen: set[tuple[int, int]], result: Scan) -> None:
     for child in children:
         if _is_directory(child):
             _walk(child.path, seen, result)
-        elif child.name.endswith(SUFFIXES):
+        elif child.name.endswith(SUFFIXES) and not _refused(child, result):
             _take(child.path, seen, result)
 
 
 def _visible(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
     return (each for each in entries if not each.name.startswith("."))
+
+
+def _refused(entry: os.DirEntry[str], result: Scan) -> bool:
+    """Whether an entry is reported and left out: its name cannot be written in a log or a status, or reading it might
+    wait for ever (a FIFO, a device). A link that leads nowhere is reported when it is read.
+    """
+    path = os.fsencode(entry.path).decode("utf-8", "backslashreplace")
+    if path != entry.path:
+        message, hint = "the name of the file is not UTF-8", "rename it"
+    elif not _is_file(entry) and os.path.exists(entry.path):
+        message, hint = "is no regular file and is not read", "remove it"
+    else:
+        return False
+    result.problems.append(Problem(file=path, line=0, object="", field="", message=message, hint=hint))
+    return True
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
