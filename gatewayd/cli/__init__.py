@@ -43,7 +43,9 @@ class FailedError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     try:
+        _check_text(arguments)
         return _dispatch(arguments)
     except UsageError as error:
         return _complain(str(error), WRONG_USAGE)
@@ -60,6 +62,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split()) or "no message"
         message = f"unexpected {type(error).__name__}: {text} (set GATEWAYD_DEBUG=1 for the details)"
         return _complain(message, INTERNAL_ERROR)
+
+
+def _open_streams() -> None:
+    """Give closed standard streams /dev/null, or the next file or socket would take their descriptors."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _check_text(arguments: list[str]) -> None:
+    """Arguments are text: what is not UTF-8 could be written in no log and no JSON."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the argument {argument!a} is not UTF-8") from None
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -59,8 +59,8 @@ def question(request: str, fields: list[str]) -> Question:
 
 def _line(field: str) -> str:
     name, colon, value = field.partition(":")
-    if not colon or not name.strip():
-        raise UsageError(f"-H {field!r}: write 'name: value'")
+    if not colon or not name.strip() or "\r" in field or "\n" in field:
+        raise UsageError(f"-H {field!r}: write 'name: value' in one line")
     return f"{name.strip()}: {value.strip()}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
         ["explain", ".", "--request", "shop.example.com"],
         ["explain", ".", "--request", "GET http://a:b/"],
         ["explain", ".", "--request", "GET http://a/", "-H", "no colon"],
+        ["explain", ".", "--request", "GET http://a/", "-H", "one: 1\r\ntwo: 2"],
         ["echo"],
         ["echo", "--port", "70000"],
         ["echo", "--port", "0", "--tls-cert", "x"],
@@ -61,6 +63,17 @@ def test_wrong_usage_is_exit_2_and_says_why(arguments: list[str], capsys: pytest
     said = capsys.readouterr().err
     assert said.strip()
     assert "Traceback" not in said
+
+
+def test_an_argument_that_is_not_utf8_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
+    assert main(["check", os.fsdecode(b"a\xff.yaml")]) == 2
+    assert capsys.readouterr().err == "gatewayd: the argument 'a\\udcff.yaml' is not UTF-8\n"
+
+
+@pytest.mark.parametrize("output", ["table", "yaml", "json"])
+def test_closed_standard_streams_harm_nothing(output: str):
+    words = f"{sys.executable} -m gatewayd status config/quickstart -o {output}"
+    assert subprocess.run(["sh", "-c", f"{words} >&- 2>&- <&-"], cwd=ROOT, check=False).returncode == 0
 
 
 def test_unexpected_error_is_one_line_and_exit_70(
