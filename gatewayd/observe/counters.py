@@ -46,8 +46,13 @@ class RuleCounters:
         self.bytes_out = 0
 
     def add(self, status: int, seconds: float, bytes_in: int, bytes_out: int) -> None:
-        """Count one exchange. Status 0 (the client left before an answer) counts in class 0."""
-        self.classes[status // 100] += 1
+        """Count one exchange. Status 0 (the client left before an answer) counts in class 0, one that is past 599 in
+        class 5 (RFC 9110 section 15).
+        """
+        try:
+            self.classes[status // 100] += 1
+        except IndexError:
+            self.classes[5] += 1
         self.buckets[bisect_left(BUCKETS, seconds)] += 1
         self.seconds += seconds
         self.bytes_in += bytes_in
@@ -95,7 +100,6 @@ class Report(msgspec.Struct):
     connections: int = 0
     requests_in_flight: int = 0
     idle_upstreams: int = 0
-    loop_lag: float = 0.0
     rules: list[RuleReport] = []
 
 

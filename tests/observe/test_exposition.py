@@ -36,7 +36,7 @@ def rule(route: str, *, good: int, bad: int = 0, name: str = "0") -> RuleReport:
 
 
 def report(worker: int, *rules: RuleReport, connections: int = 0) -> Report:
-    return Report(worker, [worker + 1] * len(WORKER_COUNTS), connections, 2, 3, 0.0, list(rules))
+    return Report(worker, [worker + 1] * len(WORKER_COUNTS), connections, 2, 3, list(rules))
 
 
 def samples(facts: Facts, totals: Totals) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -24,6 +24,17 @@ def test_connections_persist_on_both_sides(talk: Conversation):
         client.sends(GET)
 
 
+def test_a_status_past_599_passes_and_counts_as_an_error(talk: Conversation):
+    client = talk.client()
+    client.sends(GET)
+    backend = talk.backend()
+    denied = message("HTTP/1.1 999 Denied", "content-length: 2", body=b"no")
+    backend.sends(denied)
+    assert (client.takes(), client.state, backend.state) == (denied, "open", "open")
+    counters = talk.runtime.rule_counters("default/web/http", "HTTPRoute/default/shop", "0")
+    assert (talk.line["status"], counters.classes) == (999, [0, 0, 0, 0, 0, 1])
+
+
 def test_a_client_that_closes_after_its_request_gets_a_close(talk: Conversation):
     client = talk.client()
     client.sends(message("GET / HTTP/1.1", "Host: a", "Connection: close"))
