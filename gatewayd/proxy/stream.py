@@ -198,11 +198,12 @@ class Stream:
         """The deadline is over: of the connect, or idle."""
         if self.connected:
             # A stream in use moves its deadline only here: bytes are free of clock calls.
-            busy = max(direction.last_sweep(now) for direction in self._ends)
-            if busy + self.settings.tunnel_idle_timeout > now and not any(end.done for end in self._ends):
-                self.deadline = busy + self.settings.tunnel_idle_timeout
-                return
-            self.end(b"stream_timeout")
+            half_closed = any(direction.done for direction in self._ends)
+            settings = self.settings
+            limit = settings.half_closed_timeout if half_closed else settings.tunnel_idle_timeout
+            self.deadline = limit + max(direction.last_sweep(now) for direction in self._ends)
+            if self.deadline <= now:
+                self.end(b"stream_timeout")
         else:
             self._not_connected()
 

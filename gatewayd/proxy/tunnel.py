@@ -46,8 +46,9 @@ class Tunnel:
         self.deadline = monotonic() + self.idle_timeout
 
     def half_closed(self) -> None:
-        """One direction is over; the other may go on for a while."""
-        self.deadline = min(self.deadline, monotonic() + self._exchange.settings.half_closed_timeout)
+        """One direction is over; the other may go on, with shorter silences."""
+        self.idle_timeout = min(self.idle_timeout, self._exchange.settings.half_closed_timeout)
+        self.deadline = monotonic() + self.idle_timeout
 
     def lost(self) -> None:
         """One end is closed for good."""

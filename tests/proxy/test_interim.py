@@ -278,3 +278,17 @@ def test_a_tunnel_outlives_the_deadlines_of_requests(talk: Conversation):
     talk.passes(1000)
     client.sends(b"still there")
     assert (backend.takes(), client.state) == (b"still there", "open")
+
+
+def test_a_half_closed_tunnel_lasts_as_long_as_it_is_used(start: Start):
+    talk = start(half_closed_timeout=10.0, tunnel_idle_timeout=100.0)
+    client, backend = tunnel(talk)
+    client.ends()
+    for _ in range(3):
+        talk.passes(8.0)
+        backend.sends(b"more")
+        assert client.takes() == b"more"
+    talk.passes(9.0)
+    assert (client.state, backend.state) == ("open", "ended")
+    talk.passes(2.0)
+    assert (client.state, talk.line["reason"]) == ("aborted", "tunnel_timeout")

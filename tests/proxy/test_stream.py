@@ -112,3 +112,24 @@ def test_out_of_descriptors_ends_the_stream_and_leaks_nothing(site: Site, monkey
         monkeypatch.setattr(socket, "socket", real)
         assert site.ending(client) is ConnectionResetError
     assert counts(site) == (0, 0, 0)
+
+
+def test_a_half_closed_stream_lasts_as_long_as_it_is_used(site: Site):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        site.serve(listening.getsockname()[1])
+        with site.client() as client:
+            listening.setblocking(False)
+            accepted, _ = site.loop.run_until_complete(site.loop.sock_accept(listening))
+            with accepted:
+                (connection,) = site.runtime.connections
+                accepted.setblocking(False)
+                client.shutdown(socket.SHUT_WR)
+                ended = site.loop.run_until_complete(asyncio.wait_for(site.loop.sock_recv(accepted, 1), PATIENCE))
+                assert ended == b""
+                for _ in range(3):
+                    accepted.sendall(b"more")
+                    assert site.ending(client) == b"more"
+                    connection.expire(connection.deadline)
+                    assert len(site.runtime.connections) == 1, "it was in use"
+                connection.expire(connection.deadline)
+                assert (len(site.runtime.connections), connection.reason) == (0, b"stream_timeout")
