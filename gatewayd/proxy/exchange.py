@@ -1,10 +1,11 @@
 """The Exchange: one request and its response, from the head to the access line.
 
-It joins a downstream stream (which has `reply_head`, `reply_body`, `reply_local`, `interim`, `abort`, `finished`) and
-an upstream stream (`send_head`, `send_body`, `abort`, `release`); it knows nothing of how either is carried. Life of a
-request, everything synchronous unless a connection must be made first:
+It joins a downstream stream (which has `describe`, `reply_head`, `reply_body`, `reply_local`, `interim`, `switch`,
+`pause`, `resume`, `abort`, `finished`) and an upstream stream (`send_head`, `send_body`, `pause`, `resume`, `abort`,
+`release`); it knows nothing of how either is carried. Life of a request, everything synchronous unless a connection
+must be made first:
 
-    begin -> listener -> match -> filters -> share -> endpoint -> connection -> send
+    begin -> listener -> match -> filters -> share -> endpoint -> connection -> send_head, send_body ...
           -> respond (head and first bytes) -> respond_body ... -> finish (counters, access line, both sides set free)
 """
 

@@ -30,6 +30,7 @@ _END = b"\r\n\r\n"
 class Upstream1(asyncio.Protocol):
     """One connection to an endpoint. `left` is what is still to come of the response's body, None before its head.
     `paused`: the client cannot take more of the response. `blocked`: the backend takes no more of the request.
+    `settings` are those of the listener of the present or last exchange: connections are shared by all listeners.
     """
 
     __slots__ = (
@@ -42,10 +43,10 @@ class Upstream1(asyncio.Protocol):
         "keep",
         "left",
         "paused",
-        "port",
         "request_chunked",
         "request_ended",
         "runtime",
+        "settings",
         "tail",
         "transport",
         "unsent",
@@ -55,7 +56,7 @@ class Upstream1(asyncio.Protocol):
     unsent: int
 
     def __init__(self, port: Port, backend: Backend, endpoint: Endpoint) -> None:
-        self.port = port
+        self.settings = port.settings
         self.runtime = port.runtime
         self.backend = backend
         self.endpoint = endpoint
@@ -74,7 +75,7 @@ class Upstream1(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self.write = self.transport.write
-        self.transport.set_write_buffer_limits(high=self.port.settings.buffer_bytes)
+        self.transport.set_write_buffer_limits(high=self.settings.buffer_bytes)
         self.runtime.timed.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -118,10 +119,11 @@ class Upstream1(asyncio.Protocol):
     def send_head(self, exchange: Exchange, body: bytes, ended: bool, trailers: bytes) -> None:
         """Send a request: head and what there is of the body in one write."""
         self.exchange = exchange
+        self.settings = settings = exchange.settings
         self.left = None
         self.request_ended = ended
         head = exchange.head
-        self.deadline = exchange.sent + self.port.settings.first_byte_timeout if ended else NEVER
+        self.deadline = exchange.sent + settings.first_byte_timeout if ended else NEVER
         end = self._frame(head, body, ended, trailers) if head.specials or head.length else _END
         self.write(
             b"%b %b%b HTTP/1.1\r\nhost: %b%b%b"
@@ -160,7 +162,7 @@ class Upstream1(asyncio.Protocol):
         self.blocked = True
         self.unsent = self.transport.get_write_buffer_size()
         if self.exchange is not None:
-            self.deadline = monotonic() + self.port.settings.write_timeout
+            self.deadline = monotonic() + self.settings.write_timeout
             self.exchange.pause_request()
 
     def resume_writing(self) -> None:
@@ -171,7 +173,7 @@ class Upstream1(asyncio.Protocol):
 
     def _await_response(self) -> None:
         """The deadline of what comes next from the backend."""
-        settings = self.port.settings
+        settings = self.settings
         if self.paused:
             self.deadline = NEVER
         elif self.left is not None:
@@ -197,12 +199,13 @@ class Upstream1(asyncio.Protocol):
             self._refuse(Refused(502, "exception"))
 
     def _read_head(self, exchange: Exchange, data: bytes) -> None:
-        head = parse_response(data, self.port.limits, exchange.head.method)
+        limits = exchange.port.limits
+        head = parse_response(data, limits, exchange.head.method)
         while head is not None and head.status < 200:
             if not self._interim(exchange, head, data):
                 return
             data = data[head.end :]
-            head = parse_response(data, self.port.limits, exchange.head.method)
+            head = parse_response(data, limits, exchange.head.method)
         if head is None:
             self.tail = data
             return
@@ -220,7 +223,7 @@ class Upstream1(asyncio.Protocol):
             ended = left <= 0
         elif length == CHUNKED:
             self.left = CHUNKED
-            self.decoder = ChunkedBody(self.port.settings.trailer_bytes)
+            self.decoder = ChunkedBody(self.settings.trailer_bytes)
             body, ended = self._decode(data[head.end :])
             trailers = self.decoder.trailers
         else:
@@ -228,7 +231,7 @@ class Upstream1(asyncio.Protocol):
             self.keep = False
             body, ended = data[head.end :], False
         if not ended:
-            self.deadline = now + self.port.settings.stream_idle_timeout
+            self.deadline = now + self.settings.stream_idle_timeout
         exchange.respond(head, body, ended, trailers, now)
 
     def _interim(self, exchange: Exchange, head: ResponseHead, data: bytes) -> bool:
@@ -247,7 +250,7 @@ class Upstream1(asyncio.Protocol):
         return False
 
     def _read_body(self, exchange: Exchange, data: bytes) -> None:
-        self.deadline = monotonic() + self.port.settings.stream_idle_timeout
+        self.deadline = monotonic() + self.settings.stream_idle_timeout
         left = self.left
         if left == UNTIL_CLOSE:
             exchange.respond_body(data, False)
@@ -302,7 +305,7 @@ class Upstream1(asyncio.Protocol):
             self.transport.resume_reading()
         if self.backend.waiting and self.runtime.connector.hand_over(self):
             return
-        settings = self.port.settings
+        settings = self.settings
         if endpoint.gone or self.runtime.draining or len(endpoint.idle) >= settings.upstream_idle_connections:
             self.transport.close()
             return
@@ -347,7 +350,7 @@ class Upstream1(asyncio.Protocol):
         if self.blocked:
             before, self.unsent = self.unsent, self.transport.get_write_buffer_size()
             if self.unsent < before:  # the backend takes some of the request, though slowly
-                self.deadline = now + self.port.settings.write_timeout
+                self.deadline = now + self.settings.write_timeout
                 return
         exchange, self.exchange = self.exchange, None
         self.deadline = NEVER
