@@ -83,16 +83,17 @@ class Runtime:
         port's key. ValueError when the change does not fit; nothing has changed then.
         """
         snapshot = apply(self.snapshot, change)
-        self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
         changed = {*change.routes, *change.dropped.get("routes", ())}
         tables = {
             key: compile_port(plan, snapshot.routes, self._table(key), changed) for key, plan in snapshot.ports.items()
         }
+        self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
         self._contexts.update(snapshot.certificates)
         moved = self._update_backends(change)
         for table in tables.values():
             self._bind(table, moved)
         self.snapshot = snapshot
+        self._forget_counters(change.dropped.get("routes", ()))
         for key in [key for key in self._ports if key not in tables]:
             for acceptor in self._ports.pop(key)[1]:
                 acceptor.close()
@@ -145,6 +146,11 @@ class Runtime:
         for share in rule.shares:
             if share.key:
                 share.backend = self.backends.get(share.key) or self._backend(share.key)
+
+    def _forget_counters(self, routes: tuple[str, ...]) -> None:
+        """Routes come and go for as long as a worker lives; what it keeps and reports must not grow with them."""
+        if routes:
+            self._rules = {place: counters for place, counters in self._rules.items() if place[1] not in routes}
 
     def _backend(self, key: str) -> Backend:
         """A backend that the snapshot does not have: it has no endpoints."""
@@ -311,7 +317,7 @@ class Runtime:
         return b"%b%016x" % (self._request_prefix, self._requests)
 
     def rule_counters(self, listener: str, route: str, rule: str) -> RuleCounters:
-        """The counters of one rule on one listener; they survive reloads."""
+        """The counters of one rule on one listener; they survive reloads, until the route is gone."""
         key = (listener, route, rule)
         found = self._rules.get(key)
         if found is None:

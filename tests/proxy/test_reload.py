@@ -1,0 +1,23 @@
+"""A new snapshot under way: what a worker goes on with, and what it forgets."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from gatewayd.observe.counters import decode_report
+from gatewayd.routing.snapshot import difference
+from tests.proxy.conversation import GET, OK, Conversation
+
+
+def test_counters_of_routes_that_are_gone_are_forgotten(talk: Conversation):
+    client = talk.client()
+    client.sends(GET)
+    old = talk.runtime.snapshot
+    (key,) = old.routes
+    port = old.ports["p"]
+    bare = replace(port, listeners=(replace(port.listeners[0], hosts={}),))
+    assert key in {rule.route for rule in decode_report(talk.runtime.report()).rules}
+    talk.runtime.apply(difference(old, replace(old, generation=2, ports={"p": bare}, routes={})), {})
+    talk.backend().sends(OK)
+    assert client.takes() == OK, "what is in flight ends as it began"
+    assert key not in {rule.route for rule in decode_report(talk.runtime.report()).rules}
