@@ -22,10 +22,10 @@ MAX_INTERIMS = 16
 class ResponseStream(Stream2):
     """`answered` once its final head came, `left` what Content-Length still promises, -1 without one. `blocked`: the
     backend takes no more of the request; `paused`: the client takes no more of the response. `tunnel` is set when the
-    stream is one (RFC 8441).
+    stream is one (RFC 8441). `settings` are those of the exchange's listener: connections are shared by all.
     """
 
-    __slots__ = ("answered", "blocked", "deadline", "exchange", "left", "patience", "paused", "tunnel")
+    __slots__ = ("answered", "blocked", "deadline", "exchange", "left", "patience", "paused", "settings", "tunnel")
 
     connection: Upstream2
 
@@ -35,7 +35,8 @@ class ResponseStream(Stream2):
         self.answered = self.blocked = self.paused = False
         self.tunnel: StreamTransport | None = None
         self.left = -1
-        self.patience = connection.port.settings.stream_idle_timeout
+        self.settings = exchange.settings
+        self.patience = self.settings.stream_idle_timeout
         self.deadline = NEVER
 
     # -- the request -----------------------------------------------------------------------------------------------
@@ -83,13 +84,13 @@ class ResponseStream(Stream2):
 
     def _first_byte(self, exchange: Exchange) -> float:
         """Seconds that the response may take to begin. A call of gRPC has its own deadline, or wants none."""
-        settings = self.connection.port.settings
+        settings = self.settings
         call = b"application/grpc" in exchange.head.block
         return settings.tunnel_idle_timeout if call else settings.first_byte_timeout
 
     def waits(self) -> None:
         """The backend's window is used up: it must open in time."""
-        self._watch(monotonic() + self.connection.port.settings.write_timeout)
+        self._watch(monotonic() + self.settings.write_timeout)
 
     def filled(self) -> None:
         """The backend takes no more of the request."""
@@ -142,7 +143,7 @@ class ResponseStream(Stream2):
         now = monotonic()
         if not ended:
             if b"application/grpc" in head.block:  # its streams may be silent for as long as a tunnel
-                self.patience = self.connection.port.settings.tunnel_idle_timeout
+                self.patience = self.settings.tunnel_idle_timeout
             self._watch(now + self.patience)
         exchange.respond(head, b"", ended, b"", now)
 
@@ -269,7 +270,7 @@ class ResponseStream(Stream2):
         connection = self.connection
         if self.queue and (self.moved or connection.write_paused):
             self.moved = False
-            self.deadline = now + connection.port.settings.write_timeout
+            self.deadline = now + self.settings.write_timeout
             return
         exchange, self.exchange = self.exchange, None
         self.unwatch()
