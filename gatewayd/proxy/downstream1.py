@@ -10,17 +10,15 @@ States, by two attributes: `exchange` is the request in flight or None; `left` i
 
 from __future__ import annotations
 
-import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
 from gatewayd.proxy.downstream2 import Downstream2
 from gatewayd.proxy.exchange import Exchange
-from gatewayd.proxy.replies1 import Replies1
+from gatewayd.proxy.intake1 import DRAINING, NEVER, Intake1
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire.body import ChunkedBody
-from gatewayd.wire.fields import allowed_trailers
 from gatewayd.wire.frames import PREFACE
 from gatewayd.wire.framing import CHUNKED
 from gatewayd.wire.head import parse_request
@@ -30,28 +28,19 @@ if TYPE_CHECKING:
     from gatewayd.proxy.port import Port
     from gatewayd.wire.head import ResponseHead
 
-NEVER = float("inf")
-DRAINING = -2
 GRACE = 1.0
 LINGER = 5.0  # seconds in which a client may still send what will not be read
-RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds: the close throws away and sends RST
 
 
-class Downstream1(Replies1):
+class Downstream1(Intake1):
     """One client's connection."""
 
     __slots__ = (
-        "body_began",
         "client",
-        "deadline",
-        "decoder",
         "forwarded",
-        "held",
-        "received",
         "scanned",
         "serving",
         "sni_listener",
-        "transport",
         "trusted",
         "unsent",
         "write_paused",
@@ -226,62 +215,6 @@ class Downstream1(Replies1):
             self.held = True
             self.transport.pause_reading()
 
-    def _receive(self, data: bytes) -> None:
-        exchange = self.exchange
-        assert exchange is not None
-        self.received += len(data)
-        if self.left > 0:
-            body = data[: self.left] if len(data) > self.left else data
-            self.tail = data[self.left :] if len(data) > self.left else b""
-            self.left -= len(body)
-            exchange.send_body(body, not self.left)
-        else:
-            try:
-                pieces = self._decode(data)
-            except Refused as refused:
-                self._refuse_body(refused)
-                return
-            if pieces or not self.left:
-                exchange.send_body(b"".join(pieces), not self.left, self.trailers())
-        if not self.left:
-            if self.exchange is exchange:
-                self.deadline = NEVER
-        elif self.deadline != NEVER:
-            self._expect_body(monotonic())
-
-    def _decode(self, data: bytes) -> list[bytes]:
-        assert self.decoder is not None
-        pieces, rest = self.decoder.feed(data)
-        if self.decoder.done:
-            self.left = 0
-            self.tail = rest
-        return pieces
-
-    def trailers(self) -> bytes:
-        """The request's trailer lines for the backend: those that the client announced (RFC 9110 section 6.6.2)."""
-        decoder, exchange = self.decoder, self.exchange
-        if decoder is None or not decoder.trailers or exchange is None or b"trailer" not in exchange.head.specials:
-            return b""
-        return allowed_trailers(decoder.trailers)
-
-    def _expect_body(self, now: float) -> None:
-        """The moment at which a body is too slow: no byte for a while, or too few since it began."""
-        settings = self.port.settings
-        deadline = now + (settings.body_read_timeout or NEVER)
-        if settings.body_min_rate:
-            earned = max(settings.body_grace, self.received / settings.body_min_rate)
-            deadline = min(deadline, self.body_began + earned)
-        self.deadline = deadline
-
-    def _refuse_body(self, refused: Refused) -> None:
-        exchange = self.exchange
-        assert exchange is not None
-        self.left = DRAINING
-        if exchange.status:
-            self.abort()
-        else:
-            exchange.reply(refused.status, refused.reason.encode())
-
     def _discard(self, data: bytes) -> None:
         """The rest of a body that nobody wants any more."""
         if self.left == DRAINING:
@@ -292,21 +225,6 @@ class Downstream1(Replies1):
             self.left = 0
             self.deadline = monotonic() + self.port.settings.idle_timeout
             self._go_on()
-
-    def pause(self) -> None:
-        """The backend cannot take more of the body: stop reading. The time that passes is not the client's."""
-        self.deadline = NEVER
-        self.held = True
-        self.transport.pause_reading()
-
-    def resume(self) -> None:
-        """The backend takes more again."""
-        self.held = False
-        if self.left:
-            self.received = 0
-            self.body_began = now = monotonic()
-            self._expect_body(now)
-        self.transport.resume_reading()
 
     def describe(self, exchange: Exchange) -> bytes:
         """The field lines that tell the backend about the client (block form)."""
@@ -389,16 +307,6 @@ class Downstream1(Replies1):
         self.keep = False
         self.left = DRAINING
         self._close()
-
-    def abort(self) -> None:
-        """The response cannot be completed: cut the connection, so that it does not look complete. Where the response
-        lasts until the close (HTTP/1.0), only a reset can say so.
-        """
-        self.keep = False
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.transport.abort()
 
     def expire(self, now: float) -> None:
         """The deadline is over."""

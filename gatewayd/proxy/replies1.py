@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DISCARD = 65536  # bytes of a body that are read for the sake of keeping a connection
 JOIN_BELOW = 32768  # one write (one system call) for head and body; above, copying costs more than the call
+RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds: the close throws away and sends RST
 NO_BODY = frozenset({204, 304})
 
 
@@ -36,6 +38,7 @@ class Replies1(asyncio.BaseProtocol):
         "reply_silent",
         "runtime",
         "tail",
+        "transport",
         "write",
     )
 
@@ -47,6 +50,7 @@ class Replies1(asyncio.BaseProtocol):
     port: Port
     runtime: Runtime
     tail: bytes
+    transport: Any
     write: Any
 
     def reply_head(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes) -> None:
@@ -122,6 +126,16 @@ class Replies1(asyncio.BaseProtocol):
             return
         if self.exchange.head.minor:
             self.write(b"HTTP/1.1 %d %b%b\r\n\r\n" % (head.status, head.reason, head.block))
+
+    def abort(self) -> None:
+        """The response cannot be completed: cut the connection, so that it does not look complete. Where the response
+        lasts until the close (HTTP/1.0), only a reset can say so.
+        """
+        self.keep = False
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
 
     def _persist(self) -> bytes:
         """Decide whether the connection outlives this response; the Connection field that says so."""

@@ -1,0 +1,101 @@
+"""What a connection from an HTTP/1.1 client takes in once a head was read: bodies of requests, decoded, within time."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from gatewayd.proxy.replies1 import Replies1
+from gatewayd.wire.fields import allowed_trailers
+from gatewayd.wire.refused import Refused
+
+if TYPE_CHECKING:
+    from gatewayd.wire.body import ChunkedBody
+
+NEVER = float("inf")
+DRAINING = -2  # of `left`: what still comes is read and dropped
+
+
+class Intake1(Replies1):
+    """The receiving half of `downstream1.Downstream1` for bodies: `left` is what is still to come, `received` the bytes
+    since `body_began`, `held` says that reading rests.
+    """
+
+    __slots__ = ("body_began", "deadline", "decoder", "held", "received")
+
+    body_began: float
+    deadline: float
+    decoder: ChunkedBody | None
+    held: bool
+    received: int
+
+    def _receive(self, data: bytes) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        self.received += len(data)
+        if self.left > 0:
+            body = data[: self.left] if len(data) > self.left else data
+            self.tail = data[self.left :] if len(data) > self.left else b""
+            self.left -= len(body)
+            exchange.send_body(body, not self.left)
+        else:
+            try:
+                pieces = self._decode(data)
+            except Refused as refused:
+                self._refuse_body(refused)
+                return
+            if pieces or not self.left:
+                exchange.send_body(b"".join(pieces), not self.left, self.trailers())
+        if not self.left:
+            if self.exchange is exchange:
+                self.deadline = NEVER
+        elif self.deadline != NEVER:
+            self._expect_body(monotonic())
+
+    def _decode(self, data: bytes) -> list[bytes]:
+        assert self.decoder is not None
+        pieces, rest = self.decoder.feed(data)
+        if self.decoder.done:
+            self.left = 0
+            self.tail = rest
+        return pieces
+
+    def trailers(self) -> bytes:
+        """The request's trailer lines for the backend: those that the client announced (RFC 9110 section 6.6.2)."""
+        decoder, exchange = self.decoder, self.exchange
+        if decoder is None or not decoder.trailers or exchange is None or b"trailer" not in exchange.head.specials:
+            return b""
+        return allowed_trailers(decoder.trailers)
+
+    def _expect_body(self, now: float) -> None:
+        """The moment at which a body is too slow: no byte for a while, or too few since it began."""
+        settings = self.port.settings
+        deadline = now + (settings.body_read_timeout or NEVER)
+        if settings.body_min_rate:
+            earned = max(settings.body_grace, self.received / settings.body_min_rate)
+            deadline = min(deadline, self.body_began + earned)
+        self.deadline = deadline
+
+    def _refuse_body(self, refused: Refused) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        self.left = DRAINING
+        if exchange.status:
+            self.abort()
+        else:
+            exchange.reply(refused.status, refused.reason.encode())
+
+    def pause(self) -> None:
+        """The backend cannot take more of the body: stop reading. The time that passes is not the client's."""
+        self.deadline = NEVER
+        self.held = True
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """The backend takes more again."""
+        self.held = False
+        if self.left:
+            self.received = 0
+            self.body_began = now = monotonic()
+            self._expect_body(now)
+        self.transport.resume_reading()
