@@ -1,7 +1,8 @@
 """GatewayConfig (gatewayd.dev/v1alpha1): limits, timeouts and logging of a Gateway or of all Gateways of a class.
 
 Found through `parametersRef` of a GatewayClass or through `infrastructure.parametersRef` of a Gateway. A field that is
-absent keeps the gateway's default; 0 and `0s` mean no limit. Sizes are Kubernetes quantities (`64Ki`) or bytes.
+absent keeps the gateway's default; 0 and `0s` mean no limit, except in `bodyGrace` and `drain`, where they are no time
+at all. Sizes are Kubernetes quantities (`64Ki`) or bytes.
 """
 
 from __future__ import annotations

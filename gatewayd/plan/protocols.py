@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from gatewayd.plan.grants import GATEWAY_GROUP
-
 CONTROLLER = "gatewayd.dev/gateway-controller"
 OUR_GROUP = "gatewayd.dev"
 
@@ -75,8 +73,3 @@ FEATURES = tuple(
         )
     )
 )
-
-
-def kind_allowed(kind: str, group: str | None) -> bool:
-    """True for the route kinds of the specification's own group."""
-    return kind in ROUTE_KINDS and (group or GATEWAY_GROUP) == GATEWAY_GROUP
