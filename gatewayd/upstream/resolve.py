@@ -38,14 +38,14 @@ class Resolver:
         """Start the look-ups that are due."""
         for key, due in self._due.items():
             if due <= now and key not in self._running and key in backends:
-                self._running[key] = self._loop.create_task(self._resolve(key, self._names[key], backends[key]))
+                self._running[key] = self._loop.create_task(self._resolve(key, self._names[key], backends))
 
     async def settle(self) -> None:
         """Wait for the look-ups that are under way (a worker is not ready before)."""
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=2.0)
 
-    async def _resolve(self, key: str, name: tuple[str, int], backend: Backend) -> None:
+    async def _resolve(self, key: str, name: tuple[str, int], backends: Mapping[str, Backend]) -> None:
         found: list[Any] = []
         try:
             found = await self._loop.getaddrinfo(*name, type=socket.SOCK_STREAM)
@@ -55,7 +55,8 @@ class Resolver:
             self._running.pop(key, None)
         if self._names.get(key) != name:
             return  # another name took its place meanwhile, and is due at once
-        if found:
+        backend = backends.get(key)  # maybe not the one of the beginning: it can have gone and come back
+        if found and backend is not None:
             backend.update([(str(address[0]), name[1]) for *_, address in found])
         self._due[key] = self._loop.time() + (REFRESH if found else RETRY)
 

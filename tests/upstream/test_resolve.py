@@ -103,3 +103,13 @@ def test_an_answer_to_an_old_name_is_not_used(names: dict[str, tuple[str, int]])
         assert hosts(backends) == (["10.0.0.3"] if names else ["10.0.0.1"])
 
     run(steps)
+
+
+def test_a_backend_that_came_back_gets_the_answer():
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        resolver.tick(REFRESH, backends)
+        backends["b"] = Backend("b")
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.1"]
+
+    run(steps)
