@@ -62,6 +62,7 @@ class Runtime:
         self.connections: dict[Any, None] = {}
         self.timed: set[Any] = set()
         self.backends: dict[str, Backend] = {}
+        self._dropped: list[Backend] = []  # no longer in the snapshot; exchanges may still wait there
         self._contexts = Contexts()
         self._resolver = Resolver(loop)
         self._ports: dict[str, tuple[Port, list[Acceptor]]] = {}
@@ -127,6 +128,7 @@ class Runtime:
             gone = self.backends.pop(key, None)
             if gone is not None:
                 gone.update(())
+                self._dropped.append(gone)
         return moved
 
     def _bind(self, table: PortTable, moved: bool) -> None:
@@ -275,7 +277,8 @@ class Runtime:
         backends = list(self.backends.values())[turn::_TURNS]
         for backend in backends:
             backend.tick(now, now - self._ticked[turn])
-        self.connector.tick(now, backends)
+        self._dropped = [backend for backend in self._dropped if backend.waiting]
+        self.connector.tick(now, backends + self._dropped)
         self._ticked[turn] = now
 
     def _tell_time(self) -> None:
