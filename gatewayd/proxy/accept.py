@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.routing.snapshot import ListenerPlan
 
 _BATCH = 64  # accepted in one turn, so that a flood of connects does not starve those that are served
+_QUEUE = 4096  # as many may wait in a socket; closing it resets those that are left
 _UNRECOGNIZED_NAME = b"\x15\x03\x01\x00\x02\x02\x70"  # fatal alert 112 (RFC 6066 section 3)
 
 
@@ -57,7 +58,7 @@ class Acceptor:
     def drain(self) -> None:
         """Take what waits in the queue, then stop."""
         if not self._paused:
-            self._accept()
+            self._accept(_QUEUE)
         self.close()
 
     def close(self) -> None:
@@ -65,8 +66,8 @@ class Acceptor:
         self.pause()
         self.sock.close()
 
-    def _accept(self) -> None:
-        for _ in range(_BATCH):
+    def _accept(self, most: int = _BATCH) -> None:
+        for _ in range(most):
             if self.runtime.full():
                 return
             try:

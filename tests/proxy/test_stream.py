@@ -11,6 +11,7 @@ import pytest
 
 from gatewayd.observe.access import AccessLog
 from gatewayd.proxy import stream
+from gatewayd.proxy.accept import Acceptor
 from gatewayd.proxy.runtime import Runtime
 from gatewayd.routing.snapshot import (
     BackendPlan,
@@ -133,3 +134,13 @@ def test_a_half_closed_stream_lasts_as_long_as_it_is_used(site: Site):
                     assert len(site.runtime.connections) == 1, "it was in use"
                 connection.expire(connection.deadline)
                 assert (len(site.runtime.connections), connection.reason) == (0, b"stream_timeout")
+
+
+def test_a_drain_takes_all_that_waits_in_the_queue(site: Site):
+    site.serve(free_port())
+    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+    clients = [socket.create_connection(listening.getsockname(), timeout=PATIENCE) for _ in range(100)]
+    Acceptor(site.runtime._ports["p"][0], listening).drain()
+    assert site.runtime.counts.connections_accepted == 100
+    for client in clients:
+        client.close()
