@@ -58,7 +58,7 @@ class Timeouts(Record, frozen=True, kw_only=True, gc=False):
 
 
 class Upstream(Record, frozen=True, kw_only=True, gc=False):
-    """Connections to each endpoint of a backend, of one worker."""
+    """Connections to a backend, of one worker; the idle ones are counted for each endpoint."""
 
     connections: Count | None = None
     idle_connections: Count | None = None
