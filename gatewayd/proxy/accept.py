@@ -119,7 +119,7 @@ class Greeting:
     __slots__ = ("_acceptor", "_seen", "_sock", "deadline", "runtime")
 
     exchange = None
-    idle = False
+    idle = True  # nothing is lost with it when room must be made
 
     def __init__(self, acceptor: Acceptor, sock: socket.socket) -> None:
         self._acceptor = acceptor
@@ -176,6 +176,8 @@ class Greeting:
         """Close without a word."""
         self._leave(self.runtime.closed)
         self._sock.close()
+
+    close = abort
 
     def expire(self, now: float) -> None:
         """No hello in time."""

@@ -338,7 +338,9 @@ class Exchange:
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def finish(self, now: float) -> None:
-        """Count, write the access line, and set both sides free. Called once."""
+        """Count, write the access line, and set both sides free; a second call does nothing."""
+        if self.down is None:
+            return
         endpoint = self.endpoint
         if endpoint is not None:
             endpoint.active -= 1

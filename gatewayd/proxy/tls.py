@@ -41,7 +41,7 @@ class TlsConnection(asyncio.Protocol):
     )
 
     exchange = None
-    idle = False
+    idle = True  # before the handshake is done nothing is lost with it when room must be made
 
     def __init__(self, port: Port, context: ssl.SSLContext, make: Callable[[str | None], Any]) -> None:
         self.port = port
