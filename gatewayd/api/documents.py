@@ -179,7 +179,22 @@ def _suspicious(text: bytes) -> bool:
 
 
 def _measure(piece: Piece) -> None:
-    """Walk the events, which needs no recursion: libyaml's composer overflows the stack on deep nesting."""
+    """Walk the events, which needs no recursion: libyaml's composer overflows the stack on deep nesting. Newer ones
+    count for themselves, and may look so far ahead that they complain first.
+    """
+    try:
+        _walk(piece)
+    except yaml.MarkedYAMLError as error:
+        if "maximum nesting depth" not in str(error.problem) or error.problem_mark is None:
+            raise
+        raise _too_deep(piece.line + error.problem_mark.line) from None
+
+
+def _too_deep(line: int) -> _RefusedError:
+    return _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _walk(piece: Piece) -> None:
     parser: Any = _Composer(piece.text)
     depth = 0
     while parser.check_event():
@@ -190,7 +205,7 @@ def _measure(piece: Piece) -> None:
             raise _RefusedError(line, f"the alias *{event.anchor} is not allowed", hint)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
+            raise _too_deep(line)
 
 
 SYNTAX_HINTS = (
