@@ -98,7 +98,7 @@ class Follower:
     async def _wait(self, seconds: float) -> Wish | None:
         """Until a look is wished for, or for `seconds` (None)."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds):  # once for each look at the files, never for a request
                 await self._wanted.wait()
         except TimeoutError:
             return None

@@ -214,7 +214,7 @@ class Supervisor:
         self._sockets.close()
         self._progress()
         try:
-            async with asyncio.timeout(seconds + KILL_AFTER):
+            async with asyncio.timeout(seconds + KILL_AFTER):  # once, at the end
                 await self._ended.wait()
         except TimeoutError:
             self.log.warning("workers did not end in time and are killed")

@@ -175,7 +175,7 @@ class Worker:
         """Acknowledge; the first time only when the names of backends are known too, so that ready means ready."""
         if first:
             try:
-                async with asyncio.timeout(SETTLE):
+                async with asyncio.timeout(SETTLE):  # once in the life of a worker
                     await self._runtime.settle()
             except (TimeoutError, OSError):
                 self._log.warning("names of backends are not resolved yet")

@@ -1,8 +1,8 @@
 """The frames of HTTP/2 (RFC 9113 sections 4 and 6): what each must look like, and how each is written.
 
-A protocol reads `length, kind, flags, stream = parse_header(data, at)`, calls `check` once for every frame, and waits
-for the payload; that of DATA then travels as a slice. What needs a connection's state (which frame may follow which,
-windows, streams) is the protocol's.
+A protocol unpacks FRAME_HEADER (`parse_header` says what it holds), calls `check` for the frames that can be wrong by
+their header alone, and waits for the payload; that of DATA then travels as a slice. What needs a connection's state
+(which frame may follow which, windows, streams) is the protocol's.
 """
 
 from __future__ import annotations
