@@ -126,6 +126,20 @@ class Retry(Plan, frozen=True):
     backoff: float = 0.05
 
 
+class Persistence(Plan, frozen=True):
+    """sessionPersistence (GEP-1619): how a client shows which session it is in. Sessions belong to one rule, wherever
+    the setting was written. `name`: of the cookie, or of the field (lower case); empty for a cookie's name that the
+    gateway makes, another for each rule. `timeout`: the age in seconds at which a session ends, 0 for no limit;
+    `permanent` cookies outlive the browser until then.
+    """
+
+    kind: Literal["cookie", "header"] = "cookie"
+    name: bytes = b""
+    path: bytes = b"/"
+    permanent: bool = False
+    timeout: float = 0.0
+
+
 class RulePlan(Plan, frozen=True):
     """One rule of a route. `source` is file:line of the rule, for explain and the logs."""
 
@@ -137,6 +151,7 @@ class RulePlan(Plan, frozen=True):
     shares: tuple[SharePlan, ...] = ()
     timeouts: Timeouts | None = None
     retry: Retry | None = None
+    persistence: Persistence | None = None
     refusal: str = ""  # a reason word: every request that takes this rule is answered 500 (fails closed)
 
 

@@ -1,0 +1,56 @@
+"""sessionPersistence of a rule or of a policy -> Persistence (GEP-1619)."""
+
+from __future__ import annotations
+
+import re
+
+from gatewayd.api.persistence import CookieConfig, SessionPersistence
+from gatewayd.api.quantity import seconds
+from gatewayd.plan.filters import FRAMING, UnservableError
+from gatewayd.routing.snapshot import Persistence
+
+# RFC 6265 section 4.1.1, path-value; section 5.2.4: a path that does not begin with a slash would not count.
+_PATH = re.compile(r"/[ -:<-~]*")
+# Fields that say something else already. Framing is the gateway's own; what routes a request names no session.
+_RESERVED = FRAMING | {"cookie", "date", "host", "set-cookie"}
+
+
+def persistence_of(spec: SessionPersistence | None) -> Persistence | None:
+    """What the traffic path needs of it; None where there is none. The rule that it belongs to need not be known.
+
+    UnservableError when a value is outside of what a cookie or a field can carry; its message names the member.
+    """
+    if spec is None:
+        return None
+    timeout = _timeout(spec.absolute_timeout)
+    if spec.type == "Header" and spec.header is not None:
+        return Persistence(kind="header", name=_field(spec.header.name), timeout=timeout)
+    cookie = spec.cookie or CookieConfig()
+    return Persistence(
+        name=(cookie.name or "").encode(),
+        path=_path(cookie.path),
+        permanent=cookie.lifetime_type == "Permanent",
+        timeout=timeout,
+    )
+
+
+def _timeout(written: str | None) -> float:
+    if written is None:
+        return 0.0
+    timeout = seconds(written)
+    if not timeout:
+        raise UnservableError(f"sessionPersistence.absoluteTimeout {written} would end every session at once")
+    return timeout
+
+
+def _field(name: str) -> bytes:
+    if name.lower() in _RESERVED:
+        raise UnservableError(f"sessionPersistence.header.name {name} is a field with another meaning")
+    return name.lower().encode()
+
+
+def _path(path: str) -> bytes:
+    if not _PATH.fullmatch(path):
+        message = f"sessionPersistence.cookie.path {path!r} must begin with a slash"
+        raise UnservableError(f"{message}, and a cookie's Path holds only ASCII, no semicolon and no control character")
+    return path.encode()
