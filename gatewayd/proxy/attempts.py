@@ -107,17 +107,25 @@ class Attempts:
     def declines(self, head: ResponseHead, ended: bool, now: float) -> bool:
         """Whether the response is thrown away because its status is one to try again for."""
         retry = self.retry
+        exchange = self._exchange
         if retry is None or head.status not in retry.codes or not self._may_go_on():
             return False
+        granted = exchange.backend.may_retry(now)  # type: ignore[union-attr]
+        if not granted and not exchange.backend.budget.strict:  # type: ignore[union-attr]
+            return False
         if ended:
-            up, self._exchange.up = self._exchange.up, None
+            up, exchange.up = exchange.up, None
             up.release(now)
-        self._wait()
+        if granted:
+            self._wait()
+        else:
+            exchange.over_budget()
         return True
 
     def again(self, reason: bytes, *, sent: bool = True) -> bool:
-        """Try again in a while, after an attempt that failed without a response; False when that may not be. `sent`:
-        the backend may have acted on the request, so it must be one that may be sent twice.
+        """Try again in a while, after an attempt that failed without a response, or answer that the budget is used up;
+        False when neither may be. `sent`: the backend may have acted on the request, so it must be one that may be
+        sent twice.
         """
         retry = self.retry
         if retry is None or (sent and self._exchange.head.method not in IDEMPOTENT):
@@ -126,6 +134,8 @@ class Attempts:
             return False
         if not self._may_go_on():
             return False
+        if not self._exchange.backend.may_retry(monotonic()):  # type: ignore[union-attr]
+            return self._exchange.over_budget()
         # What is pooled may be as dead as a connection that was lost; a timeout says nothing of it.
         self._exchange.retried = reason not in _TIMEOUTS
         self._wait()
@@ -139,7 +149,7 @@ class Attempts:
     def _may_go_on(self) -> bool:
         exchange = self._exchange
         whole = exchange.bytes_in == len(exchange.body) <= KEPT_BODY
-        return self._left > 0 and whole and exchange.backend.may_retry()  # type: ignore[union-attr]
+        return self._left > 0 and whole
 
     def _wait(self) -> None:
         """Let go of what is left of this attempt, and begin the next after at least the configured time."""

@@ -206,7 +206,7 @@ class Exchange:
         if attempts is not None and attempts.retry is not None:
             if not attempts.again(reason, sent=False):
                 self.reply(status, reason)
-        elif not self.retried and len(backend.endpoints) > 1 and backend.may_retry():
+        elif not self.retried and len(backend.endpoints) > 1 and backend.may_retry(monotonic()):
             self.retried = True
             self.send_again(self.let_go())
         else:
@@ -289,12 +289,23 @@ class Exchange:
         elif self.attempts is not None and self.attempts.retry is not None:
             if not self.attempts.again(reason, sent=reason != UNPROCESSED):
                 self.reply(self.attempts.last_status(status, reason), reason)
-        elif self._may_send_again(reason):
+        elif not self._may_send_again(reason):
+            self.reply(status, reason)
+        elif self.backend.may_retry(monotonic()):  # type: ignore[union-attr]
             self.retried = True
             # A kept-alive connection that died says nothing of its endpoint, so the same one may be asked.
             self.send_again(self.let_go())
-        else:
+        elif not self.over_budget():
             self.reply(status, reason)
+
+    def over_budget(self) -> bool:
+        """The backend's budget has no retry left. A policy that sets the budget wants the client to get 503
+        (XBackendTrafficPolicy, retryConstraint); without one this is False, and the failure itself is the answer.
+        """
+        strict = self.backend.budget.strict  # type: ignore[union-attr]
+        if strict:
+            self.reply(503, b"retry_budget")
+        return strict
 
     def _may_send_again(self, reason: bytes) -> bool:
         """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once: the
@@ -309,7 +320,6 @@ class Exchange:
             and self.ended
             and self.bytes_in == len(self.body)
             and not self.interims
-            and self.backend.may_retry()  # type: ignore[union-attr]
         )
 
     def reply(self, status: int, reason: bytes, block: bytes = b"") -> None:

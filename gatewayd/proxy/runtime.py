@@ -8,8 +8,8 @@ import socket
 import time
 from heapq import nsmallest
 from operator import attrgetter
-from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from gatewayd.observe.counters import Report, RuleCounters, RuleReport, WorkerCounters, encode_report
 from gatewayd.proxy.accept import Acceptor
@@ -19,9 +19,10 @@ from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
 from gatewayd.proxy.mirror import Mirrors
 from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, STOP_ACCEPTING, Pressure
-from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
+from gatewayd.routing.snapshot import Change, RetryBudgetPlan, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
+from gatewayd.upstream.budget import RetryBudget
 from gatewayd.upstream.resolve import Resolver
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ class Runtime:
     `brief` says that connections end with their present answer, `shedding` that new requests are answered 503.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, worker: int, access: AccessLog) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, worker: int, access: AccessLog, workers: int = 1) -> None:
+        """`worker` is the number of this one among `workers`."""
         self.loop = loop
         self.worker = worker
+        self._workers = workers
         self.access = access
         self.counts = WorkerCounters()
         self.connector = Connector(self)
@@ -62,6 +65,7 @@ class Runtime:
         self.connections: dict[Any, None] = {}
         self.timed: set[Any] = set()
         self.backends: dict[str, Backend] = {}
+        self._budgets = WeakValueDictionary[str, RetryBudget]()  # of policies, by target
         self._dropped: list[Backend] = []  # no longer in the snapshot; exchanges may still wait there
         self._contexts = Contexts()
         self._resolver = Resolver(loop)
@@ -70,7 +74,6 @@ class Runtime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = True
         self._turn = 0
-        self._ticked = [monotonic()] * _TURNS
         self._limit = max(16, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _DESCRIPTOR_SHARE))
         self._request_prefix = secrets.token_hex(8).encode()
         self._requests = 0
@@ -121,6 +124,7 @@ class Runtime:
                 moved = True
                 backend = self.backends[key] = Backend(key)
             backend.share_connections(plan.protocol == "h2c")
+            self._limit_retries(backend, plan.retries)
             if plan.dns is None:
                 backend.update(plan.endpoints)
         for key in change.dropped.get("backends", ()):
@@ -130,6 +134,17 @@ class Runtime:
                 gone.update(())
                 self._dropped.append(gone)
         return moved
+
+    def _limit_retries(self, backend: Backend, plan: RetryBudgetPlan | None) -> None:
+        """Of a target of a policy all ports share one budget; other backends have one each."""
+        if plan is None:
+            if backend.budget.strict:
+                backend.budget = RetryBudget()
+            backend.budget.limit(parts=self._workers)
+        else:
+            backend.budget = self._budgets.setdefault(plan.target, RetryBudget())
+            limits = (plan.percent, plan.interval, plan.count, plan.every)
+            backend.budget.limit(*limits, parts=self._workers, strict=True)
 
     def _bind(self, table: PortTable, moved: bool) -> None:
         """Give the rules their counters and backends, the listeners their settings. Bound rules are looked at again
@@ -157,6 +172,7 @@ class Runtime:
     def _backend(self, key: str) -> Backend:
         """A backend that the snapshot does not have: it has no endpoints."""
         backend = self.backends[key] = Backend(key)
+        self._limit_retries(backend, None)
         return backend
 
     def _use(self, key: str, table: PortTable, sockets: list[socket.socket]) -> None:
@@ -276,10 +292,9 @@ class Runtime:
         self._turn = turn = (self._turn + 1) % _TURNS
         backends = list(self.backends.values())[turn::_TURNS]
         for backend in backends:
-            backend.tick(now, now - self._ticked[turn])
+            backend.tick(now)
         self._dropped = [backend for backend in self._dropped if backend.waiting]
         self.connector.tick(now, backends + self._dropped)
-        self._ticked[turn] = now
 
     def _tell_time(self) -> None:
         self.date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()

@@ -87,6 +87,7 @@ class Stream:
             self.end(share.failure.encode() if share is not None else b"no_route")
             return
         self.backend = share.backend
+        self.backend.requests += 1
         self._connect(None)
 
     def _connect(self, tried: Endpoint | None) -> None:
@@ -140,7 +141,7 @@ class Stream:
         self.runtime.counts.upstream_connect_failures += 1
         self.backend.failed(failed, monotonic())
         self._let_go()
-        if self._tried is None and len(self.backend.endpoints) > 1 and self.backend.may_retry():
+        if self._tried is None and len(self.backend.endpoints) > 1 and self.backend.may_retry(monotonic()):
             self.runtime.counts.upstream_retries += 1
             self._connect(failed)
         else:

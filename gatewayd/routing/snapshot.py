@@ -193,13 +193,28 @@ class PortPlan(Plan, frozen=True):
     listeners: tuple[ListenerPlan, ...] = ()
 
 
-class BackendPlan(Plan, frozen=True):
-    """One port of one Service (or other backend kind) and where it is served now."""
+class RetryBudgetPlan(Plan, frozen=True):
+    """XBackendTrafficPolicy's retryConstraint (GEP-3388): of what its target gets in `interval` at most `percent` may
+    be retries; `count` of them in `every` are allowed in any case. Seconds.
+    """
 
-    key: str  # "namespace/service:port", or "namespace/service:port/h2c" where a GRPCRoute asks for that protocol
+    policy: str  # "namespace/name"
+    target: str  # "Kind/namespace/name": all its ports together have one budget
+    percent: int = 20
+    interval: float = 10.0
+    count: int = 10
+    every: float = 1.0
+
+
+class BackendPlan(Plan, frozen=True):
+    """One port of one Service or XBackend and where it is served now."""
+
+    # "namespace/service:port" or "XBackend/namespace/name:port"; "/h2c" after it where a GRPCRoute asks for HTTP/2
+    key: str
     endpoints: tuple[tuple[str, int], ...] = ()
     protocol: Literal["http1", "h2c", "ws"] = "http1"
-    dns: tuple[str, int] | None = None  # ExternalName: resolved by the worker, refreshed in the background
+    dns: tuple[str, int] | None = None  # a name outside: resolved by the worker, refreshed in the background
+    retries: RetryBudgetPlan | None = None
 
 
 class CertificatePlan(Plan, frozen=True):

@@ -1,6 +1,6 @@
 """A worker process: one event loop with the traffic path on it, led by the supervisor over a channel.
 
-    python -m gatewayd.server.worker INDEX CHANNEL-DESCRIPTOR LOG-LEVEL
+    python -m gatewayd.server.worker INDEX WORKERS CHANNEL-DESCRIPTOR LOG-LEVEL
 
 Standard output is the access log, standard error the log. Signals are the supervisor's business; when the channel
 ends, the supervisor is gone: the worker finishes what is in flight, for at most ORPHAN_DRAIN seconds, and ends, so
@@ -80,7 +80,7 @@ class Traffic(Protocol):
         """Counters as an encoded `observe.counters.Report`."""
 
 
-Make = Callable[[asyncio.AbstractEventLoop, int], tuple[Traffic, AccessLog]]
+Make = Callable[[asyncio.AbstractEventLoop, int, int], tuple[Traffic, AccessLog]]
 
 
 class Heap:
@@ -227,11 +227,11 @@ class Worker:
             self._lag = 0.0
 
 
-def serve(index: int, channel: int, log: Log, make: Make) -> int:
-    """Run one worker until it is drained; the exit status."""
+def serve(index: int, workers: int, channel: int, log: Log, make: Make) -> int:
+    """Run one of so many workers until it is drained; the exit status."""
     loop = uvloop.new_event_loop()
     loop.set_exception_handler(lambda _, context: log.error(str(context["message"]), error=fault(context)))
-    runtime, access = make(loop, index)
+    runtime, access = make(loop, index, workers)
     worker = Worker(loop, socket.socket(fileno=channel), runtime, access, log)
     try:
         loop.run_forever()
@@ -242,23 +242,23 @@ def serve(index: int, channel: int, log: Log, make: Make) -> int:
     return 0
 
 
-def traffic(loop: asyncio.AbstractEventLoop, index: int) -> tuple[Traffic, AccessLog]:
+def traffic(loop: asyncio.AbstractEventLoop, index: int, workers: int) -> tuple[Traffic, AccessLog]:
     """The real traffic path, writing its access log to standard output."""
     from gatewayd.observe.access import AccessLog as Lines  # noqa: PLC0415 - the tests' traffic path does without
     from gatewayd.proxy.runtime import Runtime  # noqa: PLC0415
 
     access = Lines(1)
-    return Runtime(loop, index, access), access
+    return Runtime(loop, index, access, workers), access
 
 
 def main(arguments: Sequence[str], make: Make = traffic) -> int:
     """Entry point; `make` builds the traffic path."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    index, channel, level = arguments
+    index, workers, channel, level = arguments
     log = Log(2, level, worker=int(index))
     try:
-        return serve(int(index), int(channel), log, make)
+        return serve(int(index), int(workers), int(channel), log, make)
     except Exception as error:  # noqa: BLE001 - the last line of a process: a log line in place of a traceback
         log.error("a worker cannot run", error=describe(error))  # noqa: TRY400 - no traceback for users
         return 1

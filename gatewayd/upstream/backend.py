@@ -6,6 +6,7 @@ from collections import deque
 from random import random
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.upstream.budget import RetryBudget
 from gatewayd.upstream.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -13,20 +14,16 @@ if TYPE_CHECKING:
 
 # Seconds by the number of failures in a row; the last for all further ones.
 _EJECTIONS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-# Retries may be a fifth of the requests, and ten a second besides (the defaults of XBackendTrafficPolicy, GEP-3388).
-_RETRY_SHARE = 0.2
-_RETRIES_A_SECOND = 10.0
-_RETRY_RESERVE = 100.0
 
 
 class Backend:
     """One port of a service. `endpoints` are all, `live` those that did not just fail; `waiting` holds exchanges that
-    wait for a connection because the limit is reached.
+    wait for a connection because the limit is reached. `requests` counts what was sent here, retries left out.
     """
 
     __slots__ = (
         "_counted",
-        "_retries",
+        "budget",
         "endpoints",
         "key",
         "live",
@@ -44,8 +41,8 @@ class Backend:
         self.requests = 0
         self.shares_connections = False
         self.waiting: deque[Any] = deque()
+        self.budget = RetryBudget()
         self._counted = 0
-        self._retries = _RETRIES_A_SECOND
 
     def __repr__(self) -> str:
         return f"<Backend {self.key} {list(self.endpoints)}>"
@@ -101,23 +98,25 @@ class Backend:
             endpoint.ejected_until = 0.0
             self._choose_live()
 
-    def may_retry(self) -> bool:
+    def may_retry(self, now: float) -> bool:
         """Take one retry from the budget; False when it is used up."""
-        if self._retries < 1.0:
-            return False
-        self._retries -= 1.0
-        return True
+        self._count()
+        return self.budget.take(now)
 
-    def tick(self, now: float, seconds: float) -> None:
-        """Refill the budget and bring back endpoints whose time is over; called with the sweep."""
-        earned = _RETRIES_A_SECOND * seconds + _RETRY_SHARE * (self.requests - self._counted)
-        self._counted = self.requests
-        self._retries = min(_RETRY_RESERVE, self._retries + earned)
+    def tick(self, now: float) -> None:
+        """Count for the budget, and bring back endpoints whose time is over; called with the sweep."""
+        self._count()
+        self.budget.watch(now)
         if len(self.live) != len(self.endpoints):
             for endpoint in self.endpoints:
                 if endpoint.ejected_until and endpoint.ejected_until <= now:
                     endpoint.ejected_until = 0.0
             self._choose_live()
+
+    def _count(self) -> None:
+        """Tell the budget, which may be that of other ports too, of the requests since the last time."""
+        self.budget.requests += self.requests - self._counted
+        self._counted = self.requests
 
     def _choose_live(self) -> None:
         self.live = tuple(endpoint for endpoint in self.endpoints if not endpoint.ejected_until)

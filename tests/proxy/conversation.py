@@ -23,6 +23,7 @@ from gatewayd.routing.snapshot import (
     BackendPlan,
     ListenerPlan,
     PortPlan,
+    RetryBudgetPlan,
     RoutePlan,
     RulePlan,
     Settings,
@@ -337,6 +338,7 @@ class Conversation:
         hosts: tuple[bytes, ...] = (b"",),
         hostname: bytes = b"",
         protocol: Any = "http1",
+        retries: RetryBudgetPlan | None = None,
         **settings: Any,
     ) -> None:
         self.clock = clock
@@ -357,7 +359,7 @@ class Conversation:
             generation=1,
             ports={"p": port},
             routes={key: route},
-            backends={name: BackendPlan(name, places, protocol) for name, places in backends.items()},
+            backends={name: BackendPlan(name, places, protocol, retries=retries) for name, places in backends.items()},
             settings={"s": Settings(**settings)},
         )
         self.runtime.apply(difference(Snapshot(), snapshot), {})

@@ -393,22 +393,6 @@ def test_nothing_is_tried_again_once_the_response_began(start: Start):
     assert (client.state, talk.asks, talk.loop.timers) == ("aborted", 0, [])
 
 
-def test_the_budget_bounds_retries(start: Start):
-    talk = start(retried(1, 503))
-    client, backend = talk.exchange()
-    for _ in range(10):
-        client.sends(GET)
-        backend.sends(BUSY)
-        talk.passes(WAIT)
-        backend.takes()
-        backend.sends(OK)
-        assert client.takes() == OK
-    talk.runtime.backends["shop"]._retries = 0.0
-    client.sends(GET)
-    backend.sends(BUSY)
-    assert client.takes() == BUSY
-
-
 def test_a_client_that_leaves_in_the_wait_ends_it(start: Start):
     talk = start(retried(1, 503))
     client = talk.client()

@@ -94,4 +94,4 @@ class Answering:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], lambda loop, index: (Answering(loop, index), Silent())))
+    sys.exit(main(sys.argv[1:], lambda loop, index, _workers: (Answering(loop, index), Silent())))

@@ -1,4 +1,4 @@
-"""Which endpoint takes a request, what a failure costs it, what stays when the addresses change, how often to retry."""
+"""Which endpoint takes a request, what a failure costs it, what stays when the addresses change."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_an_endpoint_that_failed_is_left_out_for_a_while():
     bad, good = backend.endpoints
     backend.failed(bad, 100.0)
     assert {picked(backend) for _ in range(200)} == {good}
-    backend.tick(100.9, 0.25)
+    backend.tick(100.9)
     assert bad not in backend.live
-    backend.tick(101.0, 0.25)
+    backend.tick(101.0)
     assert bad in backend.live
 
 
@@ -175,51 +175,3 @@ def test_an_endpoint_that_comes_back_is_a_new_one():
 )
 def test_labels_of_the_access_log(host: str, label: bytes):
     assert Endpoint(host, 80).label == label
-
-
-# -- the retry budget --------------------------------------------------------------------------------------------------
-
-
-def spend(backend: Backend) -> int:
-    """All retries that the budget has."""
-    count = 0
-    while backend.may_retry():
-        count += 1
-        assert count < 10_000
-    return count
-
-
-def test_ten_retries_a_second_are_always_there():
-    backend = backend_of(1)
-    assert spend(backend) == 10
-    assert not backend.may_retry()
-    for second in range(4):
-        backend.tick(second + 0.5, 0.5)
-        assert spend(backend) == 5
-        backend.tick(second + 1.0, 0.5)
-        assert spend(backend) == 5
-
-
-def test_a_fifth_of_the_requests_may_be_retried_besides():
-    backend = backend_of(1)
-    spend(backend)
-    backend.requests += 200
-    backend.tick(1.0, 1.0)
-    assert spend(backend) == 10 + 40
-    backend.tick(2.0, 1.0)
-    assert spend(backend) == 10, "requests earn once"
-
-
-def test_fractions_add_up():
-    backend = backend_of(1)
-    spend(backend)
-    for _ in range(8):
-        backend.tick(0.0, 0.03125)
-    assert spend(backend) == 2
-
-
-def test_the_reserve_is_bounded():
-    backend = backend_of(1)
-    backend.requests += 1_000_000
-    backend.tick(1000.0, 1000.0)
-    assert spend(backend) == 100
