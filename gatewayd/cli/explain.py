@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gatewayd.cli import options
+from gatewayd.cli import UsageError, options
 from gatewayd.cli.prose import tell
 from gatewayd.cli.question import Question, ports, question
 from gatewayd.cli.reading import Planned, read
@@ -33,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print; 0 also when the answer is an error of the gateway, 1 when no port takes such a request."""
     asked = question(arguments.request, arguments.header)
     planned = read(arguments)
+    if arguments.gateway is not None:
+        _require_gateway(arguments.gateway, planned)
     reached = ports(asked, planned.result.snapshot, arguments.gateway)
     explanations = [walk(asked, plan, planned.result.snapshot, planned.objects) for plan in reached]
     notes = list(_notes(asked, planned, arguments.gateway, explanations))
@@ -42,6 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(asked, explanations, notes)
     return 0 if explanations else 1
+
+
+def _require_gateway(name: str, planned: Planned) -> None:
+    known = sorted(f"{item.namespace}/{item.name}" for item in planned.objects.of("Gateway"))
+    if name not in known:
+        there = ", ".join(known) or "none"
+        raise UsageError(f"--gateway {name!r}: there is no such Gateway; write NAMESPACE/NAME of one of: {there}")
 
 
 def _print(asked: Question, explanations: list[dict[str, Any]], notes: list[str]) -> None:
@@ -66,6 +75,9 @@ def _notes(asked: Question, planned: Planned, gateway: str | None, explanations:
         yield f"no listener{of} takes {asked.url.scheme} there; served are: {', '.join(served) or 'none'}"
     if all(explanation["rule"] is None for explanation in explanations):
         yield from _refused_routes(asked.name, planned)
+        wrong = sum(problem.severity == "error" for problem in planned.problems)
+        if wrong:
+            yield f"the files have {wrong} problem{'' if wrong == 1 else 's'}, which gatewayd check tells"
 
 
 def _refused_routes(host: str, planned: Planned) -> Iterator[str]:

@@ -7,6 +7,7 @@ lines, which are counted, and never time.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -34,12 +35,15 @@ def open_nonblocking(descriptor: int) -> int:
 
     O_NONBLOCK belongs to the open file, which the terminal and other processes share, so it is not set on the
     descriptor that we were given: the file is opened anew. A socket cannot be opened anew; `write` knows another way
-    for it. A descriptor that is closed becomes /dev/null.
+    for it. A descriptor that is closed becomes /dev/null. A regular file is appended to from now on through the given
+    descriptor too: what shares it (`gatewayd run ... > log 2>&1`) would overwrite our lines otherwise.
     """
     try:
         mode = os.fstat(descriptor).st_mode
     except OSError:
         return os.open(os.devnull, os.O_WRONLY)
+    if stat.S_ISREG(mode):
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
     if not stat.S_ISSOCK(mode):
         try:
             return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY)

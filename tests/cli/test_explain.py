@@ -119,7 +119,7 @@ def test_a_backend_that_could_not_be_resolved_has_its_written_name(capsys: pytes
 def test_a_refused_route_that_names_the_host_is_told(capsys: pytest.CaptureFixture[str]):
     shown = explain(capsys, CONFIG / "cross-namespace", "http://payroll.example.com/")
     assert one(shown)["answer"]["status"] == 404
-    (note,) = shown["notes"]
+    note, _ = shown["notes"]
     assert note.startswith("HTTPRoute payroll/payroll (")
     assert "NotAllowedByListeners" in note
 
@@ -261,3 +261,35 @@ def test_a_route_for_calls_that_is_not_attached_is_named(capsys: pytest.CaptureF
     folder.write("b.yaml", grpc_route("calls", rule("x"), hostnames=["b.test"]), *service("x", 1))
     notes = explain(capsys, tmp_path, "POST http://b.test/S/M", *CALL)["notes"]
     assert any(note.startswith("GRPCRoute default/calls") for note in notes)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "demo/quickstrat"])
+def test_a_gateway_that_does_not_exist_is_wrong_usage(capsys: pytest.CaptureFixture[str], name: str):
+    asked = ["--request", "GET http://a.test/", "--gateway", name]
+    assert main(["explain", str(CONFIG / "quickstart"), *asked]) == 2
+    assert capsys.readouterr().err == (
+        f"gatewayd: --gateway {name!r}: there is no such Gateway; write NAMESPACE/NAME of one of: demo/quickstart\n"
+    )
+
+
+def test_a_miss_says_when_the_files_have_problems(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    folder = Folder(tmp_path)
+    folder.write("a.yaml", gateway_class(), gateway(listener("http", 80)))
+    asked = "GET http://a.test/"
+    assert explain(capsys, tmp_path, asked)["notes"] == []
+    (tmp_path / "b.yaml").write_text("kind: [")
+    assert explain(capsys, tmp_path, asked)["notes"] == ["the files have 1 problem, which gatewayd check tells"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        ("GET http://a.test/%00", "400 bad_path: the path holds %00"),
+        ("GET http://a_\u00fc.test/", "400 bad_host: the host must be a name"),
+        ("GET http://a.test/\u00fc", "400 bad_request_line: method, path and query must be printable ASCII"),
+        ("CONNECT http://a.test/", "501 connect: the gateway is no forward proxy"),
+    ],
+)
+def test_a_refused_request_says_what_is_wrong_with_it(capsys: pytest.CaptureFixture[str], request_: str, answer: str):
+    assert main(["explain", str(CONFIG / "quickstart"), "--request", request_.replace("test/", "test:8080/")]) == 0
+    assert f"answer    {answer}" in capsys.readouterr().out

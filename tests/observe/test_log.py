@@ -127,6 +127,21 @@ def test_the_descriptor_that_was_given_keeps_its_blocking_mode(tmp_path: Path) -
     os.close(nowhere)
 
 
+def test_what_else_is_written_to_the_same_file_overwrites_no_line(tmp_path: Path) -> None:
+    file = tmp_path / "both"
+    given = os.open(file, os.O_WRONLY | os.O_CREAT)  # as a shell opens it for `> both 2>&1`
+    own = open_nonblocking(given)
+    Log(own).info("a line of the log")
+    os.write(given, b"gatewayd ready\n")
+    Log(own).info("another")
+    os.close(own)
+    os.close(given)
+    first, ready, second = file.read_text().splitlines()
+    assert orjson.loads(first)["message"] == "a line of the log"
+    assert ready == "gatewayd ready"
+    assert orjson.loads(second)["message"] == "another"
+
+
 def test_an_exception_is_one_line_with_its_place() -> None:
     try:
         int("x")
