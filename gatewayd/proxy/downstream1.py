@@ -17,6 +17,7 @@ from gatewayd.proxy import replies
 from gatewayd.proxy.downstream2 import Downstream2
 from gatewayd.proxy.exchange import Exchange
 from gatewayd.proxy.intake1 import DRAINING, NEVER, Intake1
+from gatewayd.proxy.port import place_of
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire.body import ChunkedBody
 from gatewayd.wire.frames import PREFACE
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.port import Port
     from gatewayd.wire.head import ResponseHead
 
+EMPTY_LINE = b"\r\n"
 GRACE = 1.0
 LINGER = 5.0  # seconds in which a client may still send what will not be read
 
@@ -157,6 +159,8 @@ class Downstream1(Intake1):
 
     def _begin(self, head: Any, data: bytes) -> None:
         head.trusted = self.trusted
+        if not head.authority:
+            head.host, head.authority = place_of(self.transport)
         self.exchange = exchange = Exchange(self, self.port, head, monotonic())
         self.deadline = NEVER
         length = head.length
@@ -186,6 +190,9 @@ class Downstream1(Intake1):
                 self._expect_body(exchange.began)
 
     def _wait_for_head(self, data: bytes) -> None:
+        if data == EMPTY_LINE:  # what old clients send after a body begins no request: the connection stays idle
+            self.tail = data
+            return
         if not self.scanned and self.deadline != NEVER:
             self.deadline = monotonic() + self.port.settings.head_timeout
         self.tail = data
@@ -368,7 +375,7 @@ class Downstream1(Intake1):
     @property
     def idle(self) -> bool:
         """Nothing in flight and nothing begun."""
-        return self.exchange is None and not self.tail and not self.left
+        return self.exchange is None and self.tail in (b"", EMPTY_LINE) and not self.left
 
 
 def _drop(data: bytes) -> None:

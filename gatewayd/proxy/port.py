@@ -63,7 +63,7 @@ class Port:
         """(the client's address as text, whether its word on X-Forwarded-* counts)."""
         if not isinstance(peer, tuple):
             return b"unknown", False
-        text = peer[0].removeprefix("::ffff:") if "." in peer[0] else peer[0]
+        text = _plain(peer[0])
         if not self._networks:
             return text.encode(), False
         address = ip_address(text.partition("%")[0])
@@ -90,3 +90,18 @@ class Port:
 
 
 _REWRITTEN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
+
+
+def place_of(transport: Any) -> tuple[bytes, bytes]:
+    """(host, authority) of the address that a connection came to: what an HTTP/1.0 request without a host is for. No
+    route has an address for its hostname, so it takes what serves any host (RFC 9112 section 3.3).
+    """
+    host, port = transport.get_extra_info("sockname")[:2]
+    host = _plain(host).partition("%")[0]
+    named = f"[{host}]" if ":" in host else host
+    return named.encode(), f"{named}:{port}".encode()
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address that an IPv6 socket shows, as itself."""
+    return address.removeprefix("::ffff:") if "." in address else address

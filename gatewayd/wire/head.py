@@ -47,8 +47,9 @@ class RequestHead:
     """One request's head.
 
     `length` is the body's length, or framing.CHUNKED; `end` is where the head ends in the data that was given;
-    `query` keeps its "?"; `host` is lower case without port, `authority` as the client wrote it; `upgrade` is
-    b"websocket" or b"". `trusted` says whether the client's word on X-Forwarded-* counts (set by the connection).
+    `query` keeps its "?"; `host` is lower case without port, `authority` as the client wrote it (both b"" where an
+    HTTP/1.0 request names none); `upgrade` is b"websocket" or b"". `trusted` says whether the client's word on
+    X-Forwarded-* counts (set by the connection).
     """
 
     __slots__ = (
@@ -121,10 +122,14 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
     than linear time. Refused: 400, 414, 417, 431, 501, 505.
     """
     if scanned and data.find(b"\r\n\r\n", scanned - 3 if scanned > 3 else 0) < 0:
+        if data[:2] == b"\r\n":
+            data, scanned = data[2:], max(0, scanned - 2)
         _wait(data, limits, scanned)
         return None
     found = ORIGIN_HEAD.match(data)
     if found is None:
+        if data[:2] == b"\r\n":
+            return _parse_after_empty_line(data[2:], limits, max(0, scanned - 2))
         return _parse_other(data, limits, scanned)
     method, path, query, minor, block = found.groups()
     end = found.end()
@@ -133,6 +138,18 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
     if b"%" in path or b"/." in path:
         path = normal_path(path)
     return _build(method, path, query or b"", minor == b"1", block, end, None)
+
+
+def _parse_after_empty_line(data: bytes, limits: HeadLimits, scanned: int) -> RequestHead | None:
+    """One empty line before a request is passed over, since old clients send one after a body (RFC 9112 section 2.2).
+    It goes nowhere, so nobody can take it for something else. A second one is no request line.
+    """
+    if data[:2] == b"\r\n":
+        raise Refused(400, "bad_request_line")
+    head = parse_request(data, limits, scanned)
+    if head is not None:
+        head.end += 2
+    return head
 
 
 def _parse_other(data: bytes, limits: HeadLimits, scanned: int) -> RequestHead | None:
@@ -173,14 +190,11 @@ def _build(
         head.block, specials = _sort_out(pieces, 400)
         head.specials = specials
         host = specials.pop(b"host", None)
-    if host is None and (minor or authority is None):
-        raise Refused(400, "no_host")
-    if authority is not None:
-        if host is not None:  # goes nowhere, but a message with an invalid Host is one to refuse (RFC 9112 section 3.2)
-            split_authority(host)
-        host = authority
-    head.authority = host = host or b""
-    head.host = split_authority(host)
+    if host is None or authority is not None:
+        _name_host(head, host, authority)
+    else:
+        head.authority = host
+        head.host = split_authority(host)
     if not specials:
         head.keep_alive = minor == 1
         return head
@@ -189,6 +203,18 @@ def _build(
     else:
         _read_specials(head, specials)
     return head
+
+
+def _name_host(head: RequestHead, host: bytes | None, authority: bytes | None) -> None:
+    """The host of a request in absolute-form, whose target counts, or of one without Host, which only HTTP/1.0 may be
+    (RFC 9112 section 3.2).
+    """
+    if host is None and head.minor:
+        raise Refused(400, "no_host")
+    if host is not None:  # goes nowhere, but a message with an invalid Host is one to refuse
+        split_authority(host)
+    head.authority = authority or b""
+    head.host = b"" if authority is None else split_authority(authority)
 
 
 _split_request = REQUEST_SPECIALS.split

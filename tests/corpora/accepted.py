@@ -36,6 +36,10 @@ LINES = (
         "RFC 9112 C.2.2",
         request("Connection: Keep-Alive", line="GET / HTTP/1.0"),
     ),
+    Request("line: an empty one first", "RFC 9112 2.2", b"\r\n" + request()),
+    Request("line: absolute-form after an empty one", "RFC 9112 2.2", b"\r\n" + request(line="GET http://a/ HTTP/1.1")),
+    Request("line: an empty one first, a body", "RFC 9112 2.2", b"\r\n" + chunked("0\r\n\r\nx"), b"POST", rest=b"x"),
+    Request("line: HTTP/1.0 without host", "RFC 9112 3.2", text("GET / HTTP/1.0"), host=b"", keep_alive=False),
     Request("line: HTTP/1.0 in absolute-form", "RFC 9112 3.2.2", text("GET http://a/ HTTP/1.0"), keep_alive=False),
     Request("line: asterisk", "RFC 9112 3.2.4", request(line="OPTIONS * HTTP/1.1"), b"OPTIONS", b"*"),
     Request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CHUNKED = "Transfer-Encoding: chunked"
 FIVE = "Content-Length: 5"
+KEPT = "Connection: keep-alive"
 UPGRADE = ("Connection: upgrade", "Upgrade: websocket")
 H2C = ("Upgrade: h2c", "HTTP2-Settings: AAMA")
 SPOOFED = ("X-Forwarded-For: 6.6.6.6", "X_Forwarded_For: 6.6.6.6", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6")
@@ -130,7 +131,8 @@ REFUSED: list[tuple[str, str, bytes, int]] = [
     ("two spaces", "3", b"GET  /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("tab for space", "3", b"GET\t/attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("space at the end of the line", "3", b"GET /attack HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
-    ("empty line first", "2.2", b"\r\nGET /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("two empty lines first", "2.2", b"\r\n\r\nGET /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("bare LF first", "2.2", b"\nGET /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("method not a token", "3.1", b"G\xc9T /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("TLS on a clear port", "3", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n", 400),
     ("Upgrade with a length", "H7.8", post(*UPGRADE, FIVE, body="hello"), 400),
@@ -161,7 +163,7 @@ REFUSED: list[tuple[str, str, bytes, int]] = [
     ("absolute with userinfo", "3.2.2", get(target="http://u:p@a/attack"), 400),
     ("absolute without host", "3.2.2", get(target="http:///attack"), 400),
     ("no Host", "3.2", get(host=None), 400),
-    ("no Host in HTTP/1.0", "3.2", get(host=None, version="HTTP/1.0"), 400),
+    ("empty Host in HTTP/1.0", "3.2", get(host="", version="HTTP/1.0"), 400),
     ("Host twice", "3.2", get("Host: b"), 400),
     ("Host twice, equal", "3.2", get("Host: a"), 400),
     ("Host list", "3.2", get(host="a, b"), 400),
@@ -193,6 +195,8 @@ HARMLESS: list[tuple[str, bytes, bytes, list[bytes]]] = [
     ("encoded slash", get(target="/attack%2Fx"), b"GET /attack%2Fx HTTP/1.1\r\n", []),
     ("two slashes", get(target="//attack"), b"GET //attack HTTP/1.1\r\n", []),
     ("absolute form wins", get(target="http://b/attack"), b"GET /attack HTTP/1.1\r\nhost: b\r\n", [b"host: a\r"]),
+    ("empty line first", b"\r\n" + get(), GET, [b"\r\n\r\n\r\n"]),
+    ("no Host in HTTP/1.0", get(KEPT, host=None, version="HTTP/1.0"), GET + b"host: 127.0.0.1:", []),
     ("spoofed address", get(*SPOOFED), GET, [b"6.6.6.6"]),
     ("address removed by Connection", get("Connection: X-Forwarded-For"), GET, [b"Connection"]),
     ("100 fields", get(*(f"X-{number}: y" for number in range(99))), GET, []),

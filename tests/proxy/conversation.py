@@ -33,6 +33,7 @@ from gatewayd.routing.snapshot import (
 )
 
 CLIENT = "192.0.2.1"
+HERE = "::ffff:198.51.100.1"  # the address that clients connect to, as an IPv6 socket shows it
 # What the gateway tells a backend about the client, as `Backend.takes` leaves it out.
 FORWARDED = b"\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\nx-request-id: id"
 STEP = 0.25
@@ -75,7 +76,7 @@ class Transport:
         self.inbox: deque[bytes] = deque()
 
     def get_extra_info(self, name: str) -> Any:
-        return (self.peer, 40000) if name == "peername" else None
+        return {"peername": (self.peer, 40000), "sockname": (HERE, 80)}.get(name)
 
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high

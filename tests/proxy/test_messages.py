@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatewayd.routing.snapshot import MatchPlan
+from gatewayd.routing.snapshot import Filters, MatchPlan, Redirect
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
 
 Start = Callable[..., Conversation]
@@ -301,6 +301,71 @@ def test_http_1_0_gets_a_chunked_response_until_the_close(talk: Conversation, co
     backend.sends(b"1\r\nc\r\n0\r\nX: y\r\n\r\n")
     assert client.takes() == message("HTTP/1.1 200 OK", "connection: close", body=b"abc")
     assert (client.state, backend.state) == ("closed", "open")
+
+
+HOSTLESS = message("GET /x HTTP/1.0")
+
+
+def test_http_1_0_without_a_host_asks_for_the_address_it_came_to(talk: Conversation):
+    client = talk.client()
+    client.sends(HOSTLESS)
+    backend = talk.backend()
+    sent = backend.takes_all()
+    assert sent.startswith(message("GET /x HTTP/1.1", "host: 198.51.100.1:80")[:-2])
+    assert b"\r\nx-forwarded-host: 198.51.100.1:80\r\n" in sent
+    backend.sends(OK)
+    assert client.takes().startswith(b"HTTP/1.1 200 OK\r\n")
+    assert talk.line["host"] == "198.51.100.1"
+
+
+def test_http_1_0_without_a_host_finds_no_listener_with_a_hostname(start: Start):
+    talk = start(hostname=b"shop.example.com", hosts=(b"shop.example.com",))
+    client = talk.client()
+    client.sends(HOSTLESS)
+    assert client.takes().startswith(b"HTTP/1.1 404 ")
+    assert talk.line["reason"] == "no_listener"
+
+
+def test_a_redirect_of_http_1_0_without_a_host_leads_to_the_address_it_came_to(start: Start):
+    talk = start(rule(backend="", filters=Filters(redirect=Redirect())), number=8080)
+    client = talk.client()
+    client.sends(HOSTLESS)
+    assert b"\r\nlocation: http://198.51.100.1:8080/x\r\n" in client.takes()
+
+
+# -- an empty line before a request ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [(b"\r\n" + GET,), (b"\r\n", GET), (b"\r", b"\n" + GET), (b"\r\nGE", GET[2:])])
+def test_an_empty_line_after_a_body_is_passed_over(talk: Conversation, parts: tuple[bytes, ...]):
+    asks = message("POST / HTTP/1.1", "Host: a", "Content-Length: 2", body=b"hi")
+    client, backend = talk.exchange(asks)
+    for part in parts:
+        client.sends(part)
+    assert backend.takes() == ASKED
+    backend.sends(OK)
+    assert (client.takes(), client.state) == (OK, "open")
+
+
+def test_two_empty_lines_are_refused_however_they_come(talk: Conversation):
+    client = talk.client()
+    client.sends(b"\r\n")
+    client.sends(b"\r\n")
+    assert client.takes().startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_connection_with_an_empty_line_is_idle(start: Start):
+    talk = start(head_timeout=2.0, idle_timeout=20.0)
+    client, _ = talk.exchange()
+    client.sends(b"\r\n")
+    talk.passes(15)
+    assert client.state == "open"
+    talk.runtime.drain()
+    talk.settle()
+    assert (client.state, client.takes()) == ("closed", b"")
+
+
+# -- backends of HTTP/1.0 ----------------------------------------------------------------------------------------------
 
 
 def test_a_backend_of_http_1_0(talk: Conversation):

@@ -71,6 +71,7 @@ TARGETS = st.one_of(
     st.sampled_from([b"*", b"a:443", b"/a#b", b"http://a?b", b"http://a"]),
 )
 VERSIONS = st.sampled_from([b"HTTP/1.1"] * 9 + [b"HTTP/1.0"] * 3 + [b"HTTP/2.0", b"HTTP/1.2", b"http/1.1"])
+_BEFORE = st.sampled_from([b""] * 12 + [b"\r\n"] * 2 + [b"\r\n\r\n"])
 _NAMES = st.one_of(
     st.sampled_from(
         [
@@ -127,7 +128,7 @@ _HOST_FIRST: st.SearchStrategy[list[bytes]] = st.one_of(
 @st.composite
 def request_heads(draw: st.DrawFn) -> bytes:
     """A request head, seldom wrong."""
-    line = b" ".join([draw(METHODS), draw(TARGETS), draw(VERSIONS)])
+    line = draw(_BEFORE) + b" ".join([draw(METHODS), draw(TARGETS), draw(VERSIONS)])
     fields = draw(_HOST_FIRST) + draw(
         st.lists(_LINES if draw(st.booleans()) else st.one_of(_PLAIN, _FRAMING), max_size=5)
     )
