@@ -56,6 +56,7 @@ class Downstream1(Intake1):
         self.sni_listener = sni_listener
         self.exchange: Exchange | None = None
         self.decoder: ChunkedBody | None = None
+        self.splice = None
         self.tail = b""
         self.scanned = self.left = self.received = 0
         self.body_began = 0.0
@@ -86,6 +87,7 @@ class Downstream1(Intake1):
         exchange = self.exchange
         if exchange is not None:
             exchange.downstream_lost(b"client_closed")
+        self._stop_splice()
         self.write = _drop
 
     def eof_received(self) -> bool:
@@ -266,6 +268,7 @@ class Downstream1(Intake1):
         """The exchange is over: close, or wait for the next request (which may have come already)."""
         self.exchange = None
         self.decoder = None
+        self._stop_splice()
         if not self.keep:
             self._close()
             return

@@ -6,10 +6,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from gatewayd.proxy.replies1 import Replies1
+from gatewayd.proxy.splice import LONG, Splice, splice
 from gatewayd.wire.fields import allowed_trailers
 from gatewayd.wire.refused import Refused
 
 if TYPE_CHECKING:
+    from gatewayd.proxy.exchange import Exchange
     from gatewayd.wire.body import ChunkedBody
 
 NEVER = float("inf")
@@ -18,16 +20,18 @@ DRAINING = -2  # of `left`: what still comes is read and dropped
 
 class Intake1(Replies1):
     """The receiving half of `downstream1.Downstream1` for bodies: `left` is what is still to come, `received` the bytes
-    since `body_began`, `held` says that reading rests.
+    since `body_began`, `held` says that reading rests. `splice` moves a body while it is long and both sides are in
+    clear text.
     """
 
-    __slots__ = ("body_began", "deadline", "decoder", "held", "received")
+    __slots__ = ("body_began", "deadline", "decoder", "held", "received", "splice")
 
     body_began: float
     deadline: float
     decoder: ChunkedBody | None
     held: bool
     received: int
+    splice: Splice | None
 
     def _receive(self, data: bytes) -> None:
         exchange = self.exchange
@@ -38,6 +42,8 @@ class Intake1(Replies1):
             self.tail = data[self.left :] if len(data) > self.left else b""
             self.left -= len(body)
             exchange.send_body(body, not self.left)
+            if self.left >= LONG:
+                self._move_body(exchange)
         else:
             try:
                 pieces = self._decode(data)
@@ -98,4 +104,57 @@ class Intake1(Replies1):
             self.received = 0
             self.body_began = now = monotonic()
             self._expect_body(now)
+        if self.splice is None:
+            self.transport.resume_reading()
+
+    # -- a long body -------------------------------------------------------------------------------------------------
+
+    def _move_body(self, exchange: Exchange) -> None:
+        """Let the kernel move the rest of the body, if the backend's side can take it so and nobody else wants it."""
+        if self.port.scheme != b"http" or self.exchange is not exchange or exchange.copy is not None:
+            return
+        attempts = exchange.attempts
+        target = None if exchange.up is None else exchange.up.sink
+        if target is not None and (attempts is None or attempts.retry is None):
+            self.splice = splice(self.runtime, self, self.transport, target, self.left)
+
+    def spliced(self, size: int) -> None:
+        """So many bytes of the body are on their way to the backend."""
+        assert self.exchange is not None
+        self.left -= size
+        self.received += size
+        self.exchange.bytes_in += size
+        if self.deadline != NEVER:
+            self._expect_body(monotonic())
+
+    def spliced_all(self) -> None:
+        """The body is complete."""
+        exchange = self.exchange
+        assert exchange is not None
+        self._stop_splice()
+        self.held = False
         self.transport.resume_reading()
+        exchange.send_body(b"", True)
+        if self.exchange is exchange:
+            self.deadline = NEVER
+
+    def splice_rests(self) -> None:
+        """The backend takes no more for now."""
+        assert self.exchange is not None
+        self.exchange.up.pause_writing()
+
+    def splice_goes_on(self) -> None:
+        """The backend takes more again."""
+        assert self.exchange is not None
+        self.exchange.up.resume_writing()
+
+    def splice_broke(self, *, source: bool, clean: bool) -> None:
+        """The client is gone, or the backend takes no more and its own connection says why."""
+        self._stop_splice()
+        if source:
+            self.transport.abort()
+
+    def _stop_splice(self) -> None:
+        if self.splice is not None:
+            self.splice.stop()
+            self.splice = None

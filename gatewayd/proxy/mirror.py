@@ -109,6 +109,7 @@ class Nobody:
     """The client of a copy."""
 
     __slots__ = ()
+    sink = None
 
     def interim(self, head: ResponseHead) -> None:
         """Nobody wants to know."""

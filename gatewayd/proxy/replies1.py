@@ -112,6 +112,12 @@ class Replies1(asyncio.BaseProtocol):
         if data:
             self.write(data)
 
+    @property
+    def sink(self) -> Any:
+        """The transport, where the bytes of the response's body go as they are; else None."""
+        plain = self.port.scheme == b"http" and not (self.reply_chunked or self.reply_silent)
+        return self.transport if plain else None
+
     def reply_local(self, status: int, block: bytes) -> None:
         """The gateway's own answer to the request in flight."""
         assert self.exchange is not None

@@ -17,6 +17,7 @@ from gatewayd.proxy.certificates import Contexts
 from gatewayd.proxy.connector import Connector
 from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
 from gatewayd.proxy.mirror import Mirrors
+from gatewayd.proxy.pipe import Pipes
 from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, STOP_ACCEPTING, Pressure
 from gatewayd.routing.snapshot import Change, RetryBudgetPlan, Settings, Snapshot, apply
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from gatewayd.routing.rule import Rule
 
 _DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
+_PIPE_SHARE = 0.0125  # of the descriptors, of which a body that the kernel moves takes four
+_MOST_PIPES = 128  # each may hold a MiB of the kernel's memory
 _CLOSE_AT_ONCE = 64
 _SETTLED = 0.02  # seconds after which an accepted connection is known
 _TURNS = 4  # sweeps in which every backend is looked at once
@@ -74,7 +77,9 @@ class Runtime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = True
         self._turn = 0
-        self._limit = max(16, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _DESCRIPTOR_SHARE))
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._limit = max(16, int(descriptors * _DESCRIPTOR_SHARE))
+        self.pipes = Pipes(min(_MOST_PIPES, max(4, int(descriptors * _PIPE_SHARE))))
         self._request_prefix = secrets.token_hex(8).encode()
         self._requests = 0
         self.errors: list[BaseException] = []

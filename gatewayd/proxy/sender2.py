@@ -50,6 +50,7 @@ class Stream2:
         "window",
     )
 
+    sink = None  # frames cannot be moved past us
     connection: Any
 
     def __init__(self, connection: Sender2, identity: int) -> None:

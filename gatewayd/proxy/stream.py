@@ -8,8 +8,6 @@ stream ends with both.
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.routing.snapshot import Settings
 
 if TYPE_CHECKING:
+    from gatewayd.proxy.pipe import Pipe
     from gatewayd.proxy.port import Port
     from gatewayd.routing.rule import Rule
     from gatewayd.upstream.backend import Backend
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _READ = 65536
 _BULK_AFTER = 4  # full reads in a row make a direction one of bulk
-_PIPE = 1 << 20
 _RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds
 
 
@@ -233,7 +231,6 @@ class Direction:
         "_full",
         "_loop",
         "_pipe",
-        "_piped",
         "_rest",
         "_seen",
         "_seen_at",
@@ -253,8 +250,7 @@ class Direction:
         self._loop = stream.runtime.loop
         self._rest = b""
         self._full = 0
-        self._pipe: tuple[int, int] | None = None
-        self._piped = 0
+        self._pipe: Pipe | None = None
         self._seen = 0
         self._seen_at = stream.connected
 
@@ -337,30 +333,26 @@ class Direction:
     # -- bulk ------------------------------------------------------------------------------------------------------
 
     def _begin_splice(self) -> None:
-        if not hasattr(os, "splice"):
-            return
-        try:
-            self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            self._full = -1000  # no descriptors: go on as before
-            return
-        _enlarge(self._pipe[1])
-        self._loop.add_reader(self.source.fileno(), self._splice)
+        self._pipe = self.stream.runtime.pipes.take()
+        if self._pipe is None:
+            self._full = -1000  # none to be had: go on as before for a while
+        else:
+            self._loop.add_reader(self.source.fileno(), self._splice)
 
     def _splice(self) -> None:
         """Fill the pipe from the source, empty it into the target."""
-        assert self._pipe is not None
+        pipe = self._pipe
+        assert pipe is not None
         try:
-            if not self._piped:
-                self._piped = os.splice(self.source.fileno(), self._pipe[1], _PIPE)
-                if not self._piped:
+            if not pipe.held:
+                size = pipe.fill(self.source.fileno())
+                if not size:
                     self._finish()
                     return
-                self._count(self._piped)
-            while self._piped:
-                self._piped -= os.splice(self._pipe[0], self.target.fileno(), self._piped)
+                self._count(size)
+            pipe.drain(self.target.fileno())
         except (BlockingIOError, InterruptedError):
-            if self._piped:
+            if pipe.held:
                 self._await_target(self._drain_pipe)
         except OSError:
             self.stream.end(b"reset")
@@ -373,18 +365,10 @@ class Direction:
     def _close_pipe(self) -> None:
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
-            os.close(pipe[0])
-            os.close(pipe[1])
+            self.stream.runtime.pipes.give_back(pipe)
 
     def stop(self) -> None:
         """Leave the loop; the sockets are about to be closed."""
         self._loop.remove_reader(self.source.fileno())
         self._loop.remove_writer(self.target.fileno())
         self._close_pipe()
-
-
-def _enlarge(fd: int) -> None:
-    try:
-        fcntl.fcntl(fd, 1031, _PIPE)  # F_SETPIPE_SZ; over the user's limit the pipe keeps its size
-    except OSError:
-        pass

@@ -6,10 +6,10 @@ it, and both sides may persist. Everything else closes it: that is what keeps re
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.response1 import NEVER, Response1
 from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE, UNTIL_END
 from gatewayd.wire.head import parse_response
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from gatewayd.upstream.endpoint import Endpoint
     from gatewayd.wire.head import RequestHead, ResponseHead
 
-NEVER = float("inf")
 MAX_INTERIMS = 16
 _END = b"\r\n\r\n"
 
 
-class Upstream1(asyncio.Protocol):
+class Upstream1(Response1):
     """One connection to an endpoint. `left` is what is still to come of the response's body, None before its head.
     `paused`: the client cannot take more of the response. `blocked`: the backend takes no more of the request.
     `settings` are those of the listener of the present or last exchange: connections are shared by all listeners.
@@ -36,19 +35,9 @@ class Upstream1(asyncio.Protocol):
     __slots__ = (
         "backend",
         "blocked",
-        "deadline",
-        "decoder",
-        "endpoint",
-        "exchange",
-        "keep",
-        "left",
         "paused",
         "request_chunked",
         "request_ended",
-        "runtime",
-        "settings",
-        "tail",
-        "transport",
         "unsent",
         "write",
     )
@@ -61,12 +50,13 @@ class Upstream1(asyncio.Protocol):
         self.backend = backend
         self.endpoint = endpoint
         self.exchange: Exchange | None = None
-        self.decoder: ChunkedBody | None = None
-        self.left: int | None = None
+        self.decoder = None
+        self.splice = None
+        self.request_chunked = False
+        self.left = None
         self.tail = b""
         self.keep = True
         self.request_ended = False
-        self.request_chunked = False
         self.blocked = self.paused = False
         self.deadline = NEVER
 
@@ -84,6 +74,7 @@ class Upstream1(asyncio.Protocol):
         exchange = self.exchange
         if exchange is not None:
             self._ended(exchange, clean=error is None)
+        self._stop_splice()
         self._give_up_place()
 
     def eof_received(self) -> bool:
@@ -92,21 +83,6 @@ class Upstream1(asyncio.Protocol):
         if exchange is not None:
             self._ended(exchange, clean=True)
         return False
-
-    def _ended(self, exchange: Exchange, *, clean: bool) -> None:
-        """The backend will send no more. Only a body without a length may end so."""
-        self.keep = False
-        if self.left == UNTIL_CLOSE and clean:
-            exchange.respond_body(b"", True)
-            return
-        self.exchange = None
-        self.transport.abort()
-        if self.left is None and self.tail:
-            exchange.upstream_lost(b"upstream_cut_head")
-        else:
-            if not clean:
-                self.runtime.counts.upstream_resets += 1
-            exchange.upstream_lost(b"upstream_closed" if self.left is None else b"upstream_cut_body")
 
     def _give_up_place(self) -> None:
         self.endpoint.open -= 1
@@ -157,6 +133,11 @@ class Upstream1(asyncio.Protocol):
             self.request_ended = True
             if not self.blocked:
                 self._await_response()
+
+    @property
+    def sink(self) -> Any:
+        """The transport, where the bytes of the request's body go as they are; else None."""
+        return None if self.request_chunked else self.transport
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -233,6 +214,8 @@ class Upstream1(asyncio.Protocol):
         if not ended:
             self.deadline = now + self.settings.stream_idle_timeout
         exchange.respond(head, body, ended, trailers, now)
+        if not ended:
+            self._move_body(exchange)
 
     def _interim(self, exchange: Exchange, head: ResponseHead, data: bytes) -> bool:
         """A 1xx response; False when the connection is no longer HTTP."""
@@ -249,44 +232,9 @@ class Upstream1(asyncio.Protocol):
         exchange.down.switch(head, self, data[head.end :])
         return False
 
-    def _read_body(self, exchange: Exchange, data: bytes) -> None:
-        self.deadline = monotonic() + self.settings.stream_idle_timeout
-        left = self.left
-        if left == UNTIL_CLOSE:
-            exchange.respond_body(data, False)
-        elif left == CHUNKED:
-            body, ended = self._decode(data)
-            assert self.decoder is not None
-            if body or ended:
-                exchange.respond_body(body, ended, self.decoder.trailers)
-        else:
-            assert left is not None
-            self.left = left = left - len(data)
-            if left < 0:
-                data = data[:left]
-                self._spare()
-            exchange.respond_body(data, left <= 0)
-
-    def _decode(self, data: bytes) -> tuple[bytes, bool]:
-        decoder = self.decoder
-        assert decoder is not None
-        pieces, rest = decoder.feed(data)
-        if rest:
-            self._spare()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces), decoder.done
-
-    def _spare(self) -> None:
-        """Bytes that belong to no response could be taken for the next one's: the connection is never used again."""
-        self.runtime.counts.upstream_spare_bytes += 1
-        self.keep = False
-        if self.exchange is None:
-            self.endpoint.idle.pop(self, None)
-            self.transport.abort()
-
     def _refuse(self, refused: Refused) -> None:
-        exchange, self.exchange = self.exchange, None
-        self.keep = False
-        self.transport.abort()
+        exchange = self.exchange
+        self.abort()
         if exchange is not None:
             exchange.upstream_lost(b"bad_response_" + refused.reason.encode())
 
@@ -298,7 +246,7 @@ class Upstream1(asyncio.Protocol):
         self.decoder = None
         endpoint = self.endpoint
         if not self.keep or not self.request_ended or self.blocked:
-            self.transport.abort()
+            self.abort()
             return
         if self.paused:
             self.paused = False
@@ -327,11 +275,8 @@ class Upstream1(asyncio.Protocol):
         """Let go of a request in flight."""
         self.exchange = None
         self.keep = False
+        self._stop_splice()
         self.transport.abort()
-
-    def close(self) -> None:
-        """Close an idle connection."""
-        self.transport.close()
 
     def pause(self) -> None:
         """The client cannot take more of the response: stop reading. The backend is not to blame for the time."""
@@ -343,7 +288,8 @@ class Upstream1(asyncio.Protocol):
         """The client takes more again."""
         self.paused = False
         self._await_response()
-        self.transport.resume_reading()
+        if self.splice is None:
+            self.transport.resume_reading()
 
     def expire(self, now: float) -> None:
         """The deadline is over: of an idle connection, of the first byte, or of the stream."""
@@ -352,9 +298,9 @@ class Upstream1(asyncio.Protocol):
             if self.unsent < before:  # the backend takes some of the request, though slowly
                 self.deadline = now + self.settings.write_timeout
                 return
-        exchange, self.exchange = self.exchange, None
+        exchange = self.exchange
         self.deadline = NEVER
         self.endpoint.idle.pop(self, None)
-        self.transport.abort()
+        self.abort()
         if exchange is not None:
             exchange.upstream_lost(b"upstream_timeout", 504)
