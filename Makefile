@@ -35,7 +35,7 @@ types: $(READY) ## Check types (mypy --strict)
 bench: $(READY) ## Measure against nginx, HAProxy, Envoy, Traefik and Caddy (minutes; see benchmarks/)
 	$(BIN)/python -m benchmarks
 
-bench-smoke: $(READY) ## Show in a few seconds that the benchmark works; no peers
+bench-smoke: $(READY) ## Show in half a minute that the benchmark works; no peers
 	$(BIN)/python -m benchmarks --smoke
 
 faults: $(READY) ## Run the fault experiments (minutes; see tests/faults/)
@@ -48,5 +48,5 @@ h2spec: $(READY) ## Run h2spec, the suite for HTTP/2, in clear text and over TLS
 	$(BIN)/python -m tests.h2spec
 
 clean: ## Remove the environment and all caches
-	rm -rf $(VENV) build dist tests/conformance/.build tests/h2spec/.build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist tests/conformance/.build tests/h2spec/.build benchmarks/greeter/.build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find gatewayd tests benchmarks -path benchmarks/.venv -prune -o -name __pycache__ -type d -print | xargs rm -rf

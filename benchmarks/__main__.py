@@ -8,12 +8,16 @@ import json
 import os
 import signal
 import sys
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchmarks import driver, install, machine, micro, report
+from benchmarks import driver, greeter, install, machine, measure, micro, report
+from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.peers import GATEWAYD, PEERS
 from benchmarks.peers.peer import Peer
+from benchmarks.site import LAYERS
 from benchmarks.workloads import SMOKE_EFFORT, WORKLOADS, Effort, Workload, smoke
 
 QUIET = 0.5  # load average above which somebody else is at work
@@ -41,20 +45,51 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("micro", help="time the pure functions of wire and routing")
     made.add_argument("--rounds", type=int, default=5, help="how often each proxy has its turn (5)")
     made.add_argument("--seconds", type=float, default=8.0, help="how long each turn of requests lasts (8)")
-    made.add_argument("--only", type=names(WORKLOADS), help=f"workloads, by commas: {', '.join(WORKLOADS)}")
+    things = {**WORKLOADS, **EXPERIMENTS}
+    made.add_argument("--only", type=names(things), help=f"what to measure, by commas: {', '.join(things)}")
     made.add_argument("--peers", type=names(PEERS), help=f"proxies, by commas: {', '.join(PEERS)}")
     made.add_argument("--access-log", action="store_true", help="access logs on, for all")
-    made.add_argument("--smoke", action="store_true", help="a few seconds, gatewayd alone: does the benchmark work?")
+    made.add_argument("--smoke", action="store_true", help="half a minute, gatewayd alone: does the benchmark work?")
     return made
 
 
-def chosen(options: argparse.Namespace) -> tuple[list[Peer], list[Workload], Effort, int]:
+@dataclass(frozen=True)
+class Plan:
     """What the options ask for."""
-    if options.smoke:
-        return [GATEWAYD], [WORKLOADS[name] for name in options.only or smoke()], SMOKE_EFFORT, 1
-    peers = [PEERS[name] for name in options.peers or PEERS]
-    workloads = [WORKLOADS[name] for name in options.only or WORKLOADS]
-    return peers, workloads, Effort(seconds=options.seconds), options.rounds
+
+    peers: list[Peer]
+    workloads: list[Workload]
+    experiments: list[Experiment]
+    effort: Effort
+    rounds: int
+    access_log: bool
+
+
+def chosen(options: argparse.Namespace) -> Plan:
+    """In a smoke run gatewayd is alone, and what cannot run here is left out."""
+    wanted = options.only or [*(smoke() if options.smoke else WORKLOADS), *EXPERIMENTS]
+    peers = [GATEWAYD] if options.smoke else [PEERS[name] for name in options.peers or PEERS]
+    experiments = [EXPERIMENTS[name] for name in wanted if name in EXPERIMENTS]
+    return Plan(
+        peers=peers,
+        workloads=[WORKLOADS[name] for name in wanted if name in WORKLOADS],
+        experiments=[each for each in experiments if GATEWAYD in peers or not each.alone],
+        effort=SMOKE_EFFORT if options.smoke else Effort(seconds=options.seconds),
+        rounds=1 if options.smoke else options.rounds,
+        access_log=options.access_log,
+    )
+
+
+def without_calls(plan: Plan) -> tuple[Plan, str]:
+    """The plan as it can be carried out, and what is left out and why: gRPC, where its server cannot be built."""
+    if not any(LAYERS[workload.layer].calls for workload in plan.workloads):
+        return plan, ""
+    try:
+        greeter.build()
+    except greeter.UnbuildableError as problem:
+        kept = [workload for workload in plan.workloads if not LAYERS[workload.layer].calls]
+        return replace(plan, workloads=kept), f"grpc is left out: {problem}"
+    return plan, ""
 
 
 def tell(row: driver.Row) -> None:
@@ -64,10 +99,23 @@ def tell(row: driver.Row) -> None:
     print(f"{row['workload']:12}{row['peer']:10}{row['cost']:10.1f} {unit.cost}{complaint}", flush=True)
 
 
+def measured(experiment: Experiment, plan: Plan) -> list[dict[str, str | float]]:
+    """Its rows, each told when it is there."""
+    rows = []
+    for row in experiment.measure(driver.Setting(plan.peers, plan.effort, plan.access_log)):
+        print(f"{experiment.name:12}" + "  ".join(experiment.table([row])[1]), flush=True)
+        rows.append(row)
+    return rows
+
+
 def compare(options: argparse.Namespace) -> int:
     """0 when everything was answered rightly, 1 when not, 2 when a program is missing."""
-    peers, workloads, effort, rounds = chosen(options)
-    if not options.smoke and (packages := install.missing(peers, workloads)):
+    plan, omission = chosen(options), ""
+    if not options.smoke:
+        plan, omission = without_calls(plan)
+    if omission:
+        print(omission, file=sys.stderr)
+    if not options.smoke and (packages := install.missing(plan.peers, plan.workloads)):
         wanted = " ".join(packages)
         print(f"missing: install with `apt-get install {wanted}`, or choose others with --peers", file=sys.stderr)
         return 2
@@ -75,22 +123,27 @@ def compare(options: argparse.Namespace) -> int:
     if not options.smoke and os.getloadavg()[0] > QUIET:
         print("the machine is busy: figures will be too high and too far apart", file=sys.stderr)
     started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    measure.raise_open_files()
     try:
-        rows = driver.run(peers, workloads, effort, rounds, access_log=options.access_log, tell=tell)
+        rows = driver.run(plan.peers, plan.workloads, plan.effort, plan.rounds, access_log=plan.access_log, tell=tell)
+        experiments = {experiment.name: measured(experiment, plan) for experiment in plan.experiments}
     except driver.WrongError as problem:
         print(problem, file=sys.stderr)
         return 1
     document = {
         "started": started,
         "machine": facts,
-        "versions": machine.versions(peers),
-        "options": {"rounds": rounds, "seconds": effort.seconds, "access_log": options.access_log},
+        "versions": machine.versions(plan.peers),
+        "settings": {peer.name: peer.settings for peer in plan.peers},
+        "options": {"rounds": plan.rounds, "seconds": plan.effort.seconds, "access_log": plan.access_log},
+        "omission": omission,
         "rows": rows,
+        "experiments": experiments,
     }
     print(report.text(document))
     if not options.smoke:
         print(f"\n{report.save(document)}")
-    return int(any(row["errors"] for row in rows))
+    return int(any(row.get("errors") for row in (*rows, *chain.from_iterable(experiments.values()))))
 
 
 def render(options: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ def launch(site: Site, folder: Path, body: int) -> Launch:
         file.truncate(body)
     configuration = folder / "nginx.conf"
     configuration.write_text(
-        nginx.preamble(folder, modules=False)
+        nginx.preamble(folder, 4096, modules=False)
         + NGINX.format(
             folder=folder,
             loopback=LOOPBACK,

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain, product
 from pathlib import Path
 
-from benchmarks import backend, client, http2
+from benchmarks import backend, client, greeter, http2
 from benchmarks.machine import shared_memory
 from benchmarks.measure import Reading, Running, cores, pin
 from benchmarks.outcome import Outcome, Target
@@ -40,41 +40,62 @@ class Proxy:
     peer: Peer
     running: Running
     ports: Ports
+    backend_grpc: int
 
     def port(self, layer: str) -> Target:
         """One host, any of its paths."""
         spoken = LAYERS[layer]
-        return Target(getattr(self.ports, spoken.port), tls=spoken.tls, http2=spoken.http2)
+        port = getattr(self.ports, spoken.port)
+        return Target(port, tls=spoken.tls, http2=spoken.http2, behind=self.backend_grpc)
 
     def target(self, workload: Workload) -> Target:
         """All hosts that the workload's site has."""
-        return replace(self.port(workload.layer), hosts=len(Site(Path(), 0, 0, workload.routes).hosts))
+        return replace(self.port(workload.layer), hosts=len(Site(Path(), 0, 0, 0, workload.routes).hosts))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an experiment may use. gatewayd is the first of the peers, where it takes part."""
+
+    peers: Sequence[Peer]
+    effort: Effort
+    access_log: bool = False
 
 
 @contextmanager
 def started(
-    peers: Sequence[Peer], layers: frozenset[str], routes: int, effort: Effort, *, access_log: bool
+    peers: Sequence[Peer],
+    layers: frozenset[str],
+    routes: int,
+    effort: Effort,
+    *,
+    access_log: bool,
+    connections: int = 1024,
 ) -> Iterator[list[Proxy]]:
     """The backend on the driver's core and every proxy on the other, all of them answering on these layers."""
-    here, there = CORES
+    here, there = CORES[:1], CORES[1:]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewayd-bench-", dir=shared_memory())))
         places_each = len(fields(Ports))
-        port, port_h2, *others = free_ports(2 + places_each * len(peers))
-        site = Site(folder, port, port_h2, routes, access_log)
+        port, port_h2, port_grpc, *others = free_ports(3 + places_each * len(peers))
+        site = Site(folder, port, port_h2, port_grpc, routes, access_log, connections)
         write_certificate(site)
-        places = {name: folder / name for name in ("backend", *(peer.name for peer in peers))}
+        places = {name: folder / name for name in ("backend", "greeter", *(peer.name for peer in peers))}
         for place in places.values():
             place.mkdir()
         behind = Running("backend", backend.launch(site, places["backend"], effort.body), here, places["backend"])
         stack.callback(behind.stop)
         wait_for(behind, lambda: expect(Target(port), "/", "the backend"))
+        if any(LAYERS[layer].calls for layer in layers):
+            answering = Running("the gRPC server", greeter.launch(port_grpc), here, places["greeter"])
+            stack.callback(answering.stop)
+            wait_for(answering, lambda: greet(Target(port_grpc, http2=True), "the gRPC server"))
         proxies = []
         for number, peer in enumerate(peers):
             ports = Ports(*others[places_each * number : places_each * (number + 1)])
             running = Running(peer.name, peer.launch(site, ports, places[peer.name]), there, places[peer.name])
             stack.callback(running.stop)
-            proxies.append(proxy := Proxy(peer, running, ports))
+            proxies.append(proxy := Proxy(peer, running, ports, port_grpc))
             wait_for(running, partial(check, proxy, site, layers))
         yield proxies
 
@@ -100,16 +121,26 @@ def expect(target: Target, path: str, name: str, host: str = client.HOST, status
         raise WrongError(f"{name}: {host}{path} was answered with status {answer[0]} and {answer[1]} bytes")
 
 
+def greet(target: Target, name: str) -> None:
+    """One gRPC call must end well, and one of an unknown service must not."""
+    if not (reply := http2.call(target, greeter.GREET)).well:
+        raise WrongError(f"{name}: a call was answered with grpc-status {reply.status} and {len(reply.body)} bytes")
+    if http2.call(target, "/unknown/Greet").status == 0:
+        raise WrongError(f"{name}: a call of an unknown service was answered with grpc-status 0")
+
+
 def check(proxy: Proxy, site: Site, wanted: frozenset[str]) -> None:
     """Every layer that is wanted answers; first and last host are routed, an unknown path is not."""
     name, layers = proxy.peer.name, proxy.peer.layers & wanted
-    for layer in sorted(layers - {"tcp"}):
+    for layer in sorted(layers - {"tcp", "grpc"}):
         target = proxy.port(layer)
         for host in {site.hosts[0], site.hosts[-1 if LAYERS[layer].all_hosts else 0]}:
             expect(target, "/api/1?x=1", name, host)
             expect(target, "/unknown", name, host, proxy.peer.unrouted)
     if "tcp" in layers:
         expect(proxy.port("tcp"), "/api/", name)
+    if "grpc" in layers:
+        greet(proxy.port("grpc"), name)
 
 
 def measure(proxy: Proxy, workload: Workload, effort: Effort) -> Row:

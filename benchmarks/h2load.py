@@ -3,6 +3,9 @@
 Told how long to run (`-D`), it says nothing of requests that were lost with their connection; told how many to send
 (`-n`), it does. So a short run with `-D` tells the pace, and the run proper has as many requests as that pace makes of
 the time. Its summary has no percentiles; they come from the log of all requests.
+
+To it a gRPC call that failed is a success like any other: the status of HTTP is 200. What tells is that every call that
+ends well has the message, in full, and was counted by the server; `calls` holds it to both.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks import greeter, http2
 from benchmarks.machine import shared_memory
 from benchmarks.outcome import Outcome, Target, percentiles
 from benchmarks.peers.peer import find
@@ -23,32 +27,68 @@ SILENCE = "10s"  # a connection without answers for so long is given up, its req
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 FINISHED = re.compile(r"^finished in ([0-9.]+)(us|ms|s),", re.MULTILINE)
 REQUESTS = re.compile(r"^requests: (\d+) total, .* (\d+) succeeded,", re.MULTILINE)
+DATA = re.compile(r"^traffic: .*\((\d+)\) data", re.MULTILINE)
+SAMPLE = 16  # calls that are made one by one after a run, and read to their trailers
 
 
 @dataclass(frozen=True)
 class Load:
-    """So many connections, each with so many streams."""
+    """So many connections, each with so many streams. With `call`, every request is the gRPC call to greet."""
 
     connections: int
     streams: int
+    call: bool = False
 
-    def command(self, target: Target, *amount: str) -> list[str]:
-        """One request on each stream at a time. The name asked for is localhost, for SNI and for routes."""
+    def command(self, target: Target, body: Path, *amount: str) -> list[str]:
+        """One request on each stream at a time. The name asked for is localhost, for SNI and for routes.
+
+        `body` is a file for what a call sends.
+        """
         shape = ["-t1", f"-c{self.connections}", f"-m{self.streams}", "-N", SILENCE, *amount]
-        url = f"{'https' if target.tls else 'http'}://localhost:{target.port}/api/"
+        if self.call:
+            body.write_bytes(greeter.REQUEST)
+            shape += ["-d", str(body), *(f"-H{name}: {value}" for name, value in greeter.FIELDS.items())]
+        path = greeter.GREET if self.call else "/api/"
+        url = f"{'https' if target.tls else 'http'}://localhost:{target.port}{path}"
         return [find("h2load") or "h2load", *shape, f"--connect-to={LOOPBACK}:{target.port}", url]
+
+    def read(self, printed: str) -> Outcome:
+        """The summary; of calls, those without the whole message are errors too."""
+        outcome = parse(printed)
+        if not self.call:
+            return outcome
+        answered = min(outcome.count, received(printed) // len(greeter.ANSWER))
+        return replace(outcome, count=answered, errors=outcome.errors + int(outcome.count - answered))
 
 
 def run(target: Target, seconds: float, load: Load) -> Outcome:
     """Both runs together: what was answered, in which time. Percentiles are those of the run proper."""
-    pace = parse(output(load.command(target, "-D", f"{round(PACE * 1000)}ms")))
-    wanted = max(load.connections * load.streams, round(pace.count / pace.seconds * seconds))
     with tempfile.TemporaryDirectory(prefix="gatewayd-bench-", dir=shared_memory()) as folder:
-        log = Path(folder) / "requests"
-        main = parse(output(load.command(target, "-n", str(wanted), f"--log-file={log}"), seconds))
+        log, body = Path(folder) / "requests", Path(folder) / "body"
+        pace = load.read(output(load.command(target, body, "-D", f"{round(PACE * 1000)}ms")))
+        wanted = max(load.connections * load.streams, round(pace.count / pace.seconds * seconds))
+        command = load.command(target, body, "-n", str(wanted), f"--log-file={log}")
+        main = load.read(output(command, seconds))
         p50, p99 = percentiles(times(log.read_text()))
     both = replace(main, count=pace.count + main.count, seconds=pace.seconds + main.seconds)
     return replace(both, errors=pace.errors + main.errors, p50=p50, p99=p99)
+
+
+def calls(target: Target, seconds: float, load: Load) -> Outcome:
+    """`run`; calls that the server did not count are errors, and so are those of a sample that do not end well."""
+    before = served(target)
+    outcome = run(target, seconds, load)
+    unserved = max(0, int(outcome.count) - (served(target) - before))
+    failed = sum(not http2.call(target, greeter.GREET).well for _ in range(SAMPLE))
+    return replace(outcome, errors=outcome.errors + unserved + failed)
+
+
+def served(target: Target) -> int:
+    """How many calls the server behind the proxy has answered with status 0, as it says itself."""
+    reply = http2.call(Target(target.behind, http2=True), greeter.COUNT)
+    if reply.status != 0:
+        raise ConnectionError(f"the gRPC server does not count: status {reply.status}")
+    return greeter.number(reply.body[5:])
 
 
 def output(command: list[str], seconds: float = PACE) -> str:
@@ -63,6 +103,14 @@ def parse(printed: str) -> Outcome:
         raise ValueError(f"h2load printed no result: {printed!r}")
     total, succeeded = map(int, requests.groups())
     return Outcome(succeeded, float(finished[1]) * UNITS[finished[2]], total - succeeded)
+
+
+def received(printed: str) -> int:
+    """Bytes of all bodies."""
+    found = DATA.search(printed)
+    if found is None:
+        raise ValueError(f"h2load printed no traffic: {printed!r}")
+    return int(found[1])
 
 
 def times(log: str) -> list[float]:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmarks import greeter
 from benchmarks.peers.peer import Peer, find
 
 
@@ -27,6 +28,15 @@ def version(name: str, option: str) -> str:
     return (finished.stdout + finished.stderr).split()[1]
 
 
+def go() -> str:
+    """Go, as it calls itself."""
+    program = find("go")
+    if program is None:
+        return "no Go"
+    finished = subprocess.run([program, "version"], capture_output=True, text=True, check=False)
+    return next((word for word in finished.stdout.split() if re.match(r"go\d", word)), "no Go")
+
+
 def shared_memory() -> str | None:
     """Uploads and logs are written there: memory, not a disk."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
@@ -40,6 +50,7 @@ def facts() -> dict[str, str]:
         "load before": f"{os.getloadavg()[0]:.2f}",
         "wrk": version("wrk", "-v"),
         "h2load": version("h2load", "--version"),
+        "gRPC server": f"grpc-go {greeter.version()}, {go()}",
     }
 
 

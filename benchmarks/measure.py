@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,9 +23,16 @@ def cores() -> tuple[int, int]:
     return allowed[0], allowed[1 if len(allowed) > 1 else 0]
 
 
-def pin(core: int) -> None:
-    """The caller and all its threads and children run on `core` from now on."""
-    os.sched_setaffinity(0, {core})
+def pin(*cores: int) -> None:
+    """The caller and all its threads and children run on these cores from now on."""
+    os.sched_setaffinity(0, cores)
+
+
+def raise_open_files() -> int:
+    """As many descriptors as may be, for the caller and its children; how many that are."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def cpu_seconds(process: int) -> float:
@@ -79,7 +88,7 @@ class Reading:
 class Running:
     """A started program. Its workers are its descendants, or itself when it has none."""
 
-    def __init__(self, name: str, launch: Launch, core: int, folder: Path) -> None:
+    def __init__(self, name: str, launch: Launch, cores: Iterable[int], folder: Path) -> None:
         self.name = name
         self.output = folder / "output.txt"
         with self.output.open("wb") as output:
@@ -90,7 +99,7 @@ class Running:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=partial(pin, core),  # noqa: PLW1509  the driver starts programs before it has threads
+                preexec_fn=partial(pin, *cores),  # noqa: PLW1509  the driver starts programs before it has threads
             )
 
     def workers(self) -> list[int]:

@@ -22,12 +22,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Target:
-    """Where to send: one port of one proxy. `hosts` is how many hosts the site has."""
+    """Where to send: one port of one proxy. `hosts` is how many hosts the site has, `behind` the gRPC server's port."""
 
     port: int
     tls: bool = False
     hosts: int = 1
     http2: bool = False
+    behind: int = 0
 
 
 def percentiles(taken: Iterable[float]) -> tuple[float, float]:

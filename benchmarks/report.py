@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
+from textwrap import fill
 from typing import Any
 
+from benchmarks.experiments import EXPERIMENTS
 from benchmarks.workloads import VOLUME, WORKLOADS, Unit
 
 OUT = Path(__file__).parent / "out"
@@ -22,8 +24,10 @@ CPU time is read from the kernel for all threads of the processes that serve. Ev
 rounds in which the proxies take turns. The last column is gatewayd's CPU time divided by the peer's in the same
 round: below 1, gatewayd needs less. Where the other core is the bottleneck, requests a second say little; CPU time
 for a request says how many a core could carry. `memory` is resident after the run, `growth` the peak of the run less
-what was resident before it. HTTP/2 comes from h2load, everything else from wrk or a client of our own; nginx speaks
-no HTTP/2 to backends.
+what was resident before it. HTTP/2 comes from h2load, everything else from wrk or a client of our own. nginx speaks
+no HTTP/2 to backends, except for gRPC; Caddy passes no TCP. Of gRPC, every call must have brought the whole message and
+must have been counted by the server as ended with status 0, and of a sample the trailers are read: what was not is an
+error.
 """
 
 
@@ -93,24 +97,30 @@ def table(name: str, peers: Summary) -> list[list[str]]:
     return [columns(unit), *(cells(peer, figures, unit) for peer, figures in peers.items())]
 
 
-def aligned(rows: list[list[str]], separator: str = "  ") -> list[str]:
-    """Columns of equal width: the first to the left, the others to the right."""
+def aligned(rows: list[list[str]], words: int = 1) -> list[str]:
+    """Columns of equal width: the first `words` of them to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        separator.join(
-            [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for row in rows
-    ]
+
+    def cell(column: int, text: str) -> str:
+        return text.ljust(widths[column]) if column < words else text.rjust(widths[column])
+
+    return ["  ".join(cell(column, text) for column, text in enumerate(row)).rstrip() for row in rows]
 
 
 def text(document: dict[str, Any]) -> str:
     """For the terminal."""
-    parts = [
-        "\n".join(["", WORKLOADS[name].title, *aligned(table(name, peers))])
-        for name, peers in summaries(document["rows"]).items()
-    ]
-    return "\n".join([*parts, *remarks(document)])
+    parts = [(WORKLOADS[name].title, table(name, peers)) for name, peers in summaries(document["rows"]).items()]
+    lines = [line for title, rows in parts for line in ("", title, *aligned(rows))]
+    for name, rows in experiments(document):
+        experiment = EXPERIMENTS[name]
+        lines += ["", experiment.title, *aligned(experiment.table(rows), words=experiment.words(rows))]
+    return "\n".join([*lines, *remarks(document)])
+
+
+def experiments(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Those that were made, in the order of their table."""
+    made = document.get("experiments", {})
+    return [(name, made[name]) for name in EXPERIMENTS if made.get(name)]
 
 
 def remarks(document: dict[str, Any]) -> list[str]:
@@ -137,13 +147,32 @@ def markdown(document: dict[str, Any]) -> str:
     logs = "on" if document["options"]["access_log"] else "off"
     lines = ["# Results", "", METHOD.format(logs=logs, rounds=document["options"]["rounds"]), "## Where", ""]
     lines += ["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
-    lines += [f"| measured | {document['started']} |", ""]
+    lines += [f"| measured | {document['started']} |", "", *told(document)]
+    lines += [document["omission"], ""] if document.get("omission") else []
     for name, peers in summaries(document["rows"]).items():
         head, *rest = table(name, peers)
         lines += [f"## {WORKLOADS[name].title}", "", f"`{name}`", ""]
-        lines += ["| " + " | ".join(row) + " |" for row in (head, ["---", *["---:"] * (len(head) - 1)], *rest)]
-        lines += [""]
-    return "\n".join([*lines, *remarks(document)[1:]]).rstrip() + "\n"
+        lines += [*piped([head, *rest], 1), ""]
+    lines += [*remarks(document)[1:], ""]
+    for name, rows in experiments(document):
+        experiment = EXPERIMENTS[name]
+        lines += [f"## {experiment.title}", "", f"`{name}`", "", experiment.note, ""]
+        lines += [*piped(experiment.table(rows), experiment.words(rows)), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def piped(rows: list[list[str]], words: int) -> list[str]:
+    """A table of Markdown; the first `words` columns to the left, the others to the right."""
+    head, *rest = rows
+    rule = ["---" if column < words else "---:" for column in range(len(head))]
+    return ["| " + " | ".join(row) + " |" for row in (head, rule, *rest)]
+
+
+def told(document: dict[str, Any]) -> list[str]:
+    """What each proxy was told beside its routes, as lines."""
+    settings = document.get("settings", {})
+    lines = [fill(f"- **{name}**: {setting}", 118, subsequent_indent="  ") for name, setting in settings.items()]
+    return ["## Settings", "", *lines, ""] if lines else []
 
 
 def merged(documents: list[dict[str, Any]]) -> dict[str, Any]:
@@ -152,6 +181,7 @@ def merged(documents: list[dict[str, Any]]) -> dict[str, Any]:
     for later in documents[1:]:
         again = {row["workload"] for row in later["rows"]}
         kept = [row for row in result["rows"] if row["workload"] not in again]
-        versions = {**result["versions"], **later["versions"]}
-        result = {**later, "versions": versions, "rows": kept + later["rows"]}
+        parts = ("versions", "settings", "experiments")
+        both = {part: {**result.get(part, {}), **later.get(part, {})} for part in parts}
+        result = {**later, **both, "rows": kept + later["rows"]}
     return result

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+CALLS = "/bench.Greeter"  # a gRPC service is the first segment of the path
 PATHS = ("/api", "/cart", "/shop", "/files", "/upload")
 GREETING = b'{"name":"backend","message":"a small answer of sixty-six bytes !"}'
 LOOPBACK = "127.0.0.1"
@@ -24,14 +25,17 @@ LOOPBACK = "127.0.0.1"
 class Site:
     """`routes` routes, five paths for each host. The first host is localhost: that is what wrk asks for by SNI.
 
-    `backend` and `backend_h2` are the ports of the one backend, for HTTP/1.1 and for HTTP/2 in clear text.
+    `backend` and `backend_h2` are the ports of the one backend, for HTTP/1.1 and for HTTP/2 in clear text; on
+    `backend_grpc` a gRPC server listens. `connections` is how many a proxy must be able to hold at once.
     """
 
     folder: Path
     backend: int
     backend_h2: int
+    backend_grpc: int
     routes: int = 5
     access_log: bool = False
+    connections: int = 1024
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -56,8 +60,8 @@ class Ports:
     """Where one proxy listens on the loopback address.
 
     HTTP; HTTPS, with HTTP/2 by ALPN; raw TCP to the backend; HTTP/2 in clear text by prior knowledge (a port of its
-    own, as not every proxy tells it from HTTP/1.1); the same, but to the backend's HTTP/2 port. The last two serve the
-    first host only.
+    own, as not every proxy tells it from HTTP/1.1); the same, but to the backend's HTTP/2 port, and to the gRPC server.
+    The last three serve the first host only.
     """
 
     http: int
@@ -65,16 +69,18 @@ class Ports:
     tcp: int
     h2c: int
     h2_h2: int
+    grpc: int
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One way to ask a proxy: which of its `Ports`, and what is spoken there."""
+    """One way to ask a proxy: which of its `Ports`, and what is spoken there. With `calls`, it is gRPC."""
 
     port: str
     tls: bool = False
     http2: bool = False
     all_hosts: bool = True
+    calls: bool = False
 
 
 LAYERS = {
@@ -84,6 +90,7 @@ LAYERS = {
     "h2c": Layer("h2c", http2=True, all_hosts=False),
     "h2": Layer("https", tls=True, http2=True),
     "h2-h2": Layer("h2_h2", http2=True, all_hosts=False),
+    "grpc": Layer("grpc", http2=True, all_hosts=False, calls=True),
 }
 
 

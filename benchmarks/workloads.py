@@ -6,17 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks import client, h2load, wrk
-from benchmarks.outcome import MIB, Outcome, Target
+from benchmarks.outcome import GIB, MIB, Outcome, Target
 from benchmarks.peers.peer import find
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much: seconds of requests; the size of a body and how many of them on each of four connections."""
+    """How much: seconds of requests; the size of a body and how many of them on each of four connections.
+
+    Then, for the experiments: `connections` that are idle at once, of gatewayd and of a peer; the size of one `large`
+    body; the `sizes` of configurations for reloads, and how many `changes` of each kind; those for starts, and how
+    many of them.
+    """
 
     seconds: float = 8.0
     body: int = 100 * MIB
     bodies: int = 3
+    connections: int = 10_000
+    connections_of_peers: int = 2_000
+    large: int = GIB
+    sizes: tuple[int, ...] = (0, 1_000, 10_000)
+    changes: int = 40
+    start_sizes: tuple[int, ...] = (0, 5, 5_000, 10_000)
+    starts: int = 3
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,12 @@ def streams(connections: int, each: int) -> Callable[[Target, Effort], Outcome]:
     """h2load with so many connections, and so many streams on each."""
     load = h2load.Load(connections, each)
     return lambda target, effort: h2load.run(target, effort.seconds, load)
+
+
+def calls(connections: int, each: int) -> Callable[[Target, Effort], Outcome]:
+    """As `streams`, of gRPC calls."""
+    load = h2load.Load(connections, each, call=True)
+    return lambda target, effort: h2load.calls(target, effort.seconds, load)
 
 
 def handshakes(target: Target, effort: Effort) -> Outcome:
@@ -143,10 +161,28 @@ WORKLOADS: dict[str, Workload] = {
             streams(4, 16),
             tools=(*H2LOAD, "nginx"),
         ),
+        Workload(
+            "grpc",
+            "gRPC, unary calls of a server in Go, 4 connections of 16 streams",
+            "grpc",
+            REQUEST,
+            calls(4, 16),
+            tools=H2LOAD,
+        ),
     )
 }
-SMOKE = ("head", "browser", "tls", "handshake", "download", "upload", "tcp", "stream", "h2c", "h2", "h2-h2")
-SMOKE_EFFORT = Effort(seconds=1.0, body=4 * MIB, bodies=2)
+SMOKE = ("head", "browser", "tls", "handshake", "download", "upload", "tcp", "stream", "h2c", "h2", "h2-h2", "grpc")
+SMOKE_EFFORT = Effort(
+    seconds=1.0,
+    body=4 * MIB,
+    bodies=2,
+    connections=200,
+    large=64 * MIB,
+    sizes=(0, 50),
+    changes=2,
+    start_sizes=(0, 50),
+    starts=1,
+)
 
 
 def smoke() -> list[str]:

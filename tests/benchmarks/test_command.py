@@ -74,9 +74,9 @@ def test_only_what_the_chosen_workloads_need_is_missing(monkeypatch: pytest.Monk
 
 
 def test_the_smoke_run_leaves_out_what_has_no_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {"h2c", "h2", "h2-h2"} < set(SMOKE)
+    assert {"h2c", "h2", "h2-h2", "grpc"} < set(SMOKE)
     monkeypatch.setattr(workloads, "find", lambda program: None if program == "h2load" else program)
-    assert smoke() == [name for name in SMOKE if not name.startswith("h2")]
+    assert smoke() == [name for name in SMOKE if not name.startswith(("h2", "grpc"))]
     monkeypatch.setattr(workloads, "find", lambda program: None if program == "nginx" else program)
     assert smoke() == [name for name in SMOKE if name != "h2-h2"]
 

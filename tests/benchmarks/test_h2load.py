@@ -52,7 +52,7 @@ def test_percentiles_are_those_of_the_sorted_times() -> None:
 @pytest.fixture
 def site(start: Callable[..., Any], tmp_path: Path) -> Site:
     """The backend, with HTTP/2 on its second port."""
-    made = Site(tmp_path, free_port(), free_port())
+    made = Site(tmp_path, free_port(), free_port(), free_port())
     launch = backend.launch(made, tmp_path, body=100)
     start(*launch.command)
 
@@ -90,7 +90,7 @@ def test_the_question_before_the_load_speaks_http2(site: Site) -> None:
 
 @pytest.mark.parametrize("protocols", [["http/1.1"], ["h2", "http/1.1"]], ids=["h1", "h2"])
 def test_over_tls_the_other_side_must_select_h2(protocols: list[str], tmp_path: Path) -> None:
-    site = Site(tmp_path, 0, 0)
+    site = Site(tmp_path, 0, 0, 0)
     write_certificate(site)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(site.certificate, site.private_key)

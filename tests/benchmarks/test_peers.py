@@ -18,7 +18,7 @@ VERIFY = {
     "envoy": lambda command: [*command, "--mode", "validate"],
     "caddy": lambda command: [command[0], "validate", *command[2:]],
 }
-PORTS = Ports(http=10080, https=10443, tcp=10900, h2c=10081, h2_h2=10082)
+PORTS = Ports(http=10080, https=10443, tcp=10900, h2c=10081, h2_h2=10082, grpc=10083)
 
 
 @pytest.mark.parametrize("access_log", [False, True], ids=["quiet", "logged"])
@@ -27,7 +27,7 @@ def test_the_configuration_is_accepted(name: str, access_log: bool, tmp_path: Pa
     peer = PEERS[name]
     if find(peer.program) is None:
         pytest.skip(f"{peer.program} is not installed")
-    site = Site(tmp_path, backend=10000, backend_h2=10001, routes=50, access_log=access_log)
+    site = Site(tmp_path, backend=10000, backend_h2=10001, backend_grpc=10002, routes=50, access_log=access_log)
     write_certificate(site)
     launch = peer.launch(site, PORTS, tmp_path)
     command = VERIFY[name](launch.command)
@@ -36,7 +36,7 @@ def test_the_configuration_is_accepted(name: str, access_log: bool, tmp_path: Pa
 
 
 def test_a_site_has_five_routes_for_each_host() -> None:
-    pairs = list(Site(Path(), 1, 2, routes=500).pairs())
+    pairs = list(Site(Path(), 1, 2, 3, routes=500).pairs())
     assert len(pairs) == len(set(pairs)) == 500
     assert pairs[0] == ("localhost", "/api")
     assert pairs[-1] == ("t99.example.com", "/upload")
