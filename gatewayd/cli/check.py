@@ -11,7 +11,7 @@ import orjson
 
 from gatewayd.api.problem import Problem
 from gatewayd.cli import options
-from gatewayd.cli.reading import Planned, read
+from gatewayd.cli.reading import Planned, read, unmatched_controller
 
 # A warning about these is about an object that is none of ours, and harms nothing; every other warning is about a
 # field that would be ignored, which `check` takes for an error.
@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     else:
         _print(planned, len(faults))
+    if unmatched := unmatched_controller(arguments, planned.objects):
+        print(f"gatewayd: {unmatched}", file=sys.stderr)
     return 1 if faults else 0
 
 

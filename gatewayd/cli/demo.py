@@ -20,10 +20,10 @@ from gatewayd.sources.files import FileSource
 TRY = """\
 {folder} is served. When the gateway says that it is ready, try in another terminal:
 
-  curl localhost:8080/                                               # 9 of 10 answers come from echo-a
-  curl -H 'Host: shop.example.com' localhost:8080/api/v1/items?id=7  # reaches the backend as /items?id=7
+  curl localhost:8080/                                                 # 9 of 10 answers come from echo-a
+  curl -H 'Host: shop.example.com' 'localhost:8080/api/v1/items?id=7'  # reaches the backend as /items?id=7
   curl -H 'Host: shop.example.com' -H 'X-Tester: yes' localhost:8080/
-  curl -i -H 'Host: shop.example.com' localhost:8080/old/page        # 301 to /new/page
+  curl -i -H 'Host: shop.example.com' localhost:8080/old/page          # 301 to /new/page
   {command} status --admin {admin}
   {command} explain {folder} --request 'GET http://shop.example.com:8080/api/v1/items'
 

@@ -12,7 +12,7 @@ import orjson
 from gatewayd.cli import UsageError, options
 from gatewayd.cli.prose import tell
 from gatewayd.cli.question import Question, ports, question
-from gatewayd.cli.reading import Planned, read
+from gatewayd.cli.reading import Planned, read, unmatched_controller
 from gatewayd.cli.walk import walk
 from gatewayd.routing.hosts import HostTable
 
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     reached = ports(asked, planned.result.snapshot, arguments.gateway)
     explanations = [walk(asked, plan, planned.result.snapshot, planned.objects) for plan in reached]
     notes = list(_notes(asked, planned, arguments.gateway, explanations))
+    notes += filter(None, [unmatched_controller(arguments, planned.objects)])
     if arguments.output == "json":
         shown = {"request": asked.text, "explanations": explanations, "notes": notes}
         sys.stdout.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())

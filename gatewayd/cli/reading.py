@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass
+from typing import cast
 
+from gatewayd.api.gatewayclass import GatewayClass
 from gatewayd.api.objects import Objects
 from gatewayd.api.problem import Problem
 from gatewayd.cli import options
@@ -20,6 +22,15 @@ class Planned:
     objects: Objects
     result: Result
     problems: list[Problem]
+
+
+def unmatched_controller(arguments: argparse.Namespace, objects: Objects) -> str:
+    """What to say when --controller-name fits no class, so that nothing is served; "" otherwise."""
+    wanted = arguments.controller_name
+    names = sorted({cast(GatewayClass, item.resource).spec.controller_name for item in objects.of("GatewayClass")})
+    if wanted is None or wanted in names:
+        return ""
+    return f"no GatewayClass has the controllerName {wanted!r}; there are: {', '.join(names) or 'none'}"
 
 
 def read(arguments: argparse.Namespace) -> Planned:

@@ -34,11 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def planned(arguments: argparse.Namespace) -> dict[str, Any]:
     """The List of what the files come to. Every condition begins now: there is no earlier moment to know of."""
-    from gatewayd.cli.reading import read  # noqa: PLC0415  # asking a running gateway needs none of this
+    from gatewayd.cli.reading import read, unmatched_controller  # noqa: PLC0415  # asking a running gateway needs none of this
     from gatewayd.server.statuses import stamped  # noqa: PLC0415
     from gatewayd.server.views import listing  # noqa: PLC0415
 
     found = read(arguments)
+    if unmatched := unmatched_controller(arguments, found.objects):
+        print(f"gatewayd: {unmatched}", file=sys.stderr)
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     statuses = {key: stamped(status, None, moment) for key, status in found.result.statuses.items()}
     return listing(found.objects, statuses, found.problems)

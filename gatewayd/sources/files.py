@@ -21,7 +21,7 @@ from gatewayd.api.objects import Object, Objects
 from gatewayd.api.pieces import MAX_FILE_BYTES
 from gatewayd.api.problem import Problem
 from gatewayd.sources.file import File
-from gatewayd.sources.scan import Scan, Signature, scan, signature
+from gatewayd.sources.scan import Scan, Signature, advice, nothing, scan, signature
 
 # A file system stamps times with the tick of the kernel: two writes within one leave the same signature.
 TICK_NS = 50_000_000
@@ -152,7 +152,7 @@ class FileSource:
             if not os.path.lexists(file.path):
                 self._writing.add(file.path)
                 return
-            file.fail(_unreadable(file.path, error))
+            file.fail(_unreadable(file, error))
             return
         truncated = not text and bool(file.objects) and now - after[0] < TRUNCATED_NS
         if after != found or truncated:
@@ -173,7 +173,10 @@ class FileSource:
             return Loaded(self._objects, self._problems, changed=False, unsettled=bool(self._writing))
         noisy = [file for file in self._files.values() if file.problems or file.failed or file.kept]
         objects = self._index(noisy)
-        found = [*self._walked.problems, *chain.from_iterable([file.report() for file in noisy])]
+        found = list(self._walked.problems)
+        if not self._files and not found:
+            found = nothing(self.paths)
+        found += chain.from_iterable([file.report() for file in noisy])
         problems = once_a_kind([*found, *objects.problems])
         changed = problems != self._problems or objects.all() != self._objects.all()
         self._objects = objects if changed else self._objects
@@ -193,14 +196,10 @@ class FileSource:
         return Objects(item for file in self._files.values() for item in (*file.objects, *file.kept.values()))
 
 
-def _unreadable(path: str, error: OSError) -> Problem:
-    dangling = isinstance(error, FileNotFoundError) and os.path.islink(path)
+def _unreadable(file: File, error: OSError) -> Problem:
+    dangling = isinstance(error, FileNotFoundError) and os.path.islink(file.path)
     message = "the link leads nowhere" if dangling else f"cannot be read: {error.strerror}"
-    return Problem(
-        file=path,
-        line=0,
-        object="",
-        field="",
-        message=message,
-        hint="objects that were read from it earlier stay in force",
-    )
+    hint = "remove it, or create what it leads to" if dangling else advice(error)
+    if file.objects or file.kept:
+        hint = "objects that were read from it earlier stay in force"
+    return Problem(file=file.path, line=0, object="", field="", message=message, hint=hint)

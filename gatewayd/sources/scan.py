@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from stat import S_ISDIR
+from typing import Literal
 
 import msgspec
 
@@ -54,6 +55,11 @@ def scan(paths: list[str]) -> Scan:
     return result
 
 
+def nothing(paths: list[str]) -> list[Problem]:
+    """What to say when there is no file at all: a slip, or places that are filled later."""
+    return [_problem(path, "holds no file to read", "files are *.yaml, *.yml, *.json", "warning") for path in paths]
+
+
 def _walk(directory: str, seen: set[tuple[int, int]], result: Scan) -> None:
     try:
         status = os.stat(directory)
@@ -86,7 +92,7 @@ def _refused(entry: os.DirEntry[str], result: Scan) -> bool:
         message, hint = "is no regular file and is not read", "remove it"
     else:
         return False
-    result.problems.append(Problem(file=path, line=0, object="", field="", message=message, hint=hint))
+    result.problems.append(_problem(path, message, hint))
     return True
 
 
@@ -126,11 +132,15 @@ def _again(identity: tuple[int, ...], seen: set[tuple[int, int]]) -> bool:
 
 def _lose(result: Scan, path: str, error: OSError) -> None:
     result.lost.append(path)
-    message = f"cannot be read: {error.strerror}"
-    result.problems.append(Problem(file=path, line=0, object="", field="", message=message, hint=_hint(error)))
+    result.problems.append(_problem(path, f"cannot be read: {error.strerror}", advice(error)))
 
 
-def _hint(error: OSError) -> str:
+def _problem(path: str, message: str, hint: str, severity: Literal["error", "warning"] = "error") -> Problem:
+    return Problem(file=path, line=0, object="", field="", message=message, hint=hint, severity=severity)
+
+
+def advice(error: OSError) -> str:
+    """What to do about a path that cannot be read; "" when nobody knows."""
     if isinstance(error, FileNotFoundError):
         return "check the path"
     return "check its permissions" if isinstance(error, PermissionError) else ""

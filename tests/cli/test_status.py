@@ -78,3 +78,16 @@ def test_a_gateway_that_does_not_run_is_one_line_and_exit_1(port: int, capsys: p
     assert main(["status", "--admin", f"127.0.0.1:{port}"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f"127.0.0.1:{port}" in line
+
+
+def test_a_controller_name_that_no_class_has_is_said(capsys: pytest.CaptureFixture[str]):
+    said = "no GatewayClass has the controllerName 'example.com/x'; there are: gatewayd.dev/gateway-controller"
+    wanted = ["--controller-name", "example.com/x"]
+    assert main(["status", QUICKSTART, *wanted]) == 0
+    assert capsys.readouterr().err == f"gatewayd: {said}\n"
+    assert main(["check", QUICKSTART, *wanted]) == 0
+    assert said in capsys.readouterr().err
+    assert main(["explain", QUICKSTART, *wanted, "--request", "GET http://a.test/"]) == 1
+    assert f"note      {said}" in capsys.readouterr().out
+    assert main(["status", QUICKSTART, "--controller-name", "gatewayd.dev/gateway-controller"]) == 0
+    assert capsys.readouterr().err == ""

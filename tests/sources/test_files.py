@@ -305,6 +305,24 @@ def test_an_unreadable_file_keeps_its_last_good_objects(folder: Path, monkeypatc
     assert loaded.problems == []
 
 
+def test_an_unreadable_file_that_gave_nothing_has_nothing_in_force(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("builtins.open", denied(open, folder / "a.yaml"))
+    (folder / "f.yaml").symlink_to("nowhere")
+    loaded = FileSource([folder]).load()
+    hints = [problem.hint for problem in loaded.problems]
+    assert hints == ["check its permissions", "remove it, or create what it leads to"]
+
+
+def test_folders_without_a_file_are_said(tmp_path: Path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text(config("a"))
+    source = FileSource([tmp_path])
+    assert warnings(source.load()) == [f"{tmp_path}: holds no file to read; files are *.yaml, *.yml, *.json"]
+    (tmp_path / "deep" / "a.yaml").write_text(config("a"))
+    loaded = source.load()
+    assert (names(loaded), loaded.problems) == (["a"], [])
+
+
 def test_an_unreadable_folder_keeps_its_last_good_objects(folder: Path, monkeypatch: pytest.MonkeyPatch):
     source = FileSource([folder])
     source.load()
