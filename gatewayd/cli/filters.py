@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatewayd.routing.snapshot import Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect, RulePlan
+from gatewayd.routing.snapshot import BackendPlan, Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect, RulePlan
 
 
 def filter_lines(filters: Filters | None) -> list[str]:
@@ -73,3 +73,13 @@ def limit_lines(rule: RulePlan) -> list[str]:
         again = f"{rule.retry.attempts} more attempt{'s' if rule.retry.attempts > 1 else ''}"
         lines.append(f"{again} after a lost connection or a timeout{codes}, {rule.retry.backoff:g} s apart or more")
     return lines
+
+
+def policy_lines(backend: BackendPlan | None) -> list[str]:
+    """What policies do to a backend."""
+    if backend is None or backend.retries is None:
+        return []
+    budget = backend.retries
+    share = f"retries are at most {budget.percent} % of what {budget.target.replace('/', ' ', 1)} gets"
+    least = f"but {budget.count} in {budget.every:g} s in any case"
+    return [f"{share} in {budget.interval:g} s, {least} (XBackendTrafficPolicy {budget.policy})"]

@@ -17,10 +17,12 @@ REASONS = {
     "no_weight": "the weights of all its backends are 0",
     "no_endpoints": "none of its endpoints is ready",
     "misdirected": "the host belongs to another listener than the name asked for in TLS",
-    "BackendNotFound": "the Service or its port does not exist",
+    "BackendNotFound": "the backend or its port does not exist",
     "RefNotPermitted": "no ReferenceGrant permits the reference",
     "InvalidKind": "the kind of the backend is not known",
-    "UnsupportedProtocol": "the backend's appProtocol is not supported",
+    "UnsupportedProtocol": "the backend's protocol does not suit the route",
+    "BackendTLSNotServed": "the backend asks for TLS, which is not served yet",
+    "BackendTLSPolicyNotServed": "a BackendTLSPolicy asks for TLS, which is not served yet",
     "bad_request_line": "method, path and query must be printable ASCII; write anything else percent-encoded",
     "bad_target": "the target of the request must be a path, a whole http URL, or * with OPTIONS",
     "bad_path": "the path holds %00, a backslash, a dot segment beside an encoded slash, or a % that begins no escape",
@@ -84,6 +86,8 @@ def _backends(backends: list[Data]) -> Iterator[str]:
         yield f"backend   {backend['percent']:g} % (weight {backend['weight']}) {backend['backend']} at {where}{own}"
         for line in backend["filters"]:
             yield f"          filter {line}"
+        for line in backend["policies"]:
+            yield f"          policy {line}"
 
 
 def _losers(candidates: list[Data]) -> Iterator[str]:

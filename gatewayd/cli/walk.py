@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatewayd.api.objects import Objects
-from gatewayd.cli.filters import filter_lines, limit_lines
+from gatewayd.cli.filters import filter_lines, limit_lines, policy_lines
 from gatewayd.cli.question import Question
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.routing.explain import Candidate, Explanation, explain
@@ -137,6 +137,7 @@ def _backend(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
         "endpoints": endpoints,
         "protocol": plan.protocol if plan else None,
         "filters": filter_lines(filters),
+        "policies": policy_lines(plan),
         "answer": None if failure is None else _answer(*failure),
     }
 

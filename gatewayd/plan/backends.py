@@ -1,14 +1,15 @@
-"""From a backendRef to a port of a Service, or to the reason why it cannot be used."""
+"""From a backendRef to a port of a Service or an XBackend, or to the reason why it cannot be used."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from gatewayd.plan import grants
+from gatewayd.plan import grants, xbackends
 from gatewayd.plan.conditions import Verdict
 from gatewayd.plan.grants import Reference
 from gatewayd.plan.parts import spec
 from gatewayd.plan.reads import Reads
+from gatewayd.plan.targets import BACKEND_KINDS, BackendKind
 
 Traffic = Literal["http", "grpc", "tcp", "udp"]
 
@@ -18,54 +19,81 @@ PROTOCOLS: dict[str, Literal["http1", "h2c", "ws"]] = {
     "kubernetes.io/ws": "ws",
     "kubernetes.io/wss": "ws",
 }
-COMING_KINDS = {("gateway.networking.x-k8s.io", "XBackend"), ("multicluster.x-k8s.io", "ServiceImport")}
+_TAKEN: dict[Traffic, str] = {"http": "HTTP requests", "grpc": "gRPC", "tcp": "streams", "udp": "datagrams"}
+COMING_KINDS = {("multicluster.x-k8s.io", "ServiceImport")}
 
 
 class Backend(NamedTuple):
-    """One port of one Service. `port` is the Service's own number; `protocol` is set where the route decides what is
-    spoken and not the Service: gRPC is HTTP/2, so a port may be one backend for calls and another for other requests.
+    """One port of one Service, or an XBackend. `port` is the number that the object itself writes; `protocol` is set
+    where the route decides what is spoken and not the object: gRPC is HTTP/2, so a port may be one backend for calls
+    and another for other requests.
     """
 
     namespace: str
-    service: str
+    name: str
     port: int
     protocol: Literal["h2c"] | None = None
+    kind: BackendKind = "Service"
 
     @property
     def key(self) -> str:
         """Its key in Snapshot.backends."""
-        return f"{self.namespace}/{self.service}:{self.port}{f'/{self.protocol}' if self.protocol else ''}"
+        kind = "" if self.kind == "Service" else f"{self.kind}/"
+        return f"{kind}{self.namespace}/{self.name}:{self.port}{f'/{self.protocol}' if self.protocol else ''}"
 
 
 class Resolved(NamedTuple):
-    """A backendRef after its look-up: `backend` when it names a real port, `failure` when it cannot be used."""
+    """A backendRef after its look-up: `backend` when it names a real port, `failure` when it cannot be used. With both
+    the reference itself is fine.
+    """
 
     backend: Backend | None
     failure: Verdict | None = None
     hint: str = ""
-    coming: bool = False  # the reference is fine, but needs something that is not served yet
+    coming: bool = False  # it needs something that is not served yet
 
 
 def resolve(ref: Any, kind: str, namespace: str, traffic: Traffic, reads: Reads) -> Resolved:
     """Look up `ref` of a route of `kind` in `namespace`. The grant is judged before existence (no probing of names)."""
     reference = Reference(kind, namespace, ref)
-    if (reference.group, reference.kind) != ("", "Service"):
+    target = BACKEND_KINDS.get((reference.group, reference.kind))
+    if target is None:
         return _wrong_kind(reference)
     if not grants.permitted(reference, reads):
         message = f"no ReferenceGrant lets {kind} of namespace {namespace} use {reference}"
         return Resolved(None, Verdict("RefNotPermitted", message), grants.hint(reference))
-    service = reads.get("Service", reference.namespace, reference.name)
-    if service is None:
+    item = reads.get(target, reference.namespace, reference.name)
+    if item is None:
         verdict = Verdict("BackendNotFound", f"{reference} does not exist")
-        return Resolved(None, verdict, "write the Service, or correct the name")
-    return _resolve_port(reference, ref.port, spec(service), traffic, reads)
+        return Resolved(None, verdict, f"write the {target}, or correct the name")
+    if target == "XBackend":
+        return _resolve_outside(reference, ref.port, spec(item), traffic)
+    return _resolve_port(reference, ref.port, spec(item), traffic, reads)
+
+
+def _resolve_outside(reference: Reference, number: int | None, wanted: Any, traffic: Traffic) -> Resolved:
+    """An XBackend has one port, which a reference need not name."""
+    port = wanted.port.port
+    if number not in (None, port):
+        verdict = Verdict("BackendNotFound", f"{reference} has no port {number}; its port is {port}")
+        return Resolved(None, verdict, "leave the port out")
+    spoken = xbackends.spoken(wanted, traffic)
+    if spoken is None:
+        message = f"{reference}, whose protocol is {wanted.protocol or 'TCP'}, takes no {_TAKEN[traffic]}"
+        return Resolved(None, Verdict("UnsupportedProtocol", message), "correct its protocol, or leave it out")
+    own = traffic == "tcp" or spoken == xbackends.protocol_of(wanted)
+    backend = Backend(reference.namespace, reference.name, port, None if own else "h2c", "XBackend")
+    if mode := xbackends.needs_tls(wanted):
+        message = f"tls.mode {mode} of {reference} is not served yet: whatever goes there is refused, not sent in clear"
+        return Resolved(backend, Verdict("BackendTLSNotServed", message), "", True)
+    return Resolved(backend)
 
 
 def _wrong_kind(reference: Reference) -> Resolved:
     coming = (reference.group, reference.kind) in COMING_KINDS
     wanted = f"{reference.group}/{reference.kind}" if reference.group else reference.kind
     message = f"backends of kind {wanted} are {'not served yet' if coming else 'unknown'}"
-    return Resolved(None, Verdict("InvalidKind", message), "refer to a Service", coming)
+    return Resolved(None, Verdict("InvalidKind", message), "refer to a Service or an XBackend", coming)
 
 
 def _resolve_port(reference: Reference, number: int | None, service: Any, traffic: Traffic, reads: Reads) -> Resolved:
@@ -112,8 +140,8 @@ def protocol_of(port: Any) -> Literal["http1", "h2c", "ws"]:
 def _policy_for(backend: Backend, port: Any, reads: Reads) -> str:
     """The BackendTLSPolicy that covers this port, as `namespace/name`, or ""."""
     name = port.name if port is not None else None
-    for policy in reads.group("BackendTLSPolicy", backend.namespace, backend.service):
+    for policy in reads.group("BackendTLSPolicy", backend.namespace, backend.name):
         for target in spec(policy).target_refs:
-            if (target.kind, target.name) == ("Service", backend.service) and target.section_name in (None, "", name):
+            if (target.kind, target.name) == ("Service", backend.name) and target.section_name in (None, "", name):
                 return f"{policy.namespace}/{policy.name}"
     return ""

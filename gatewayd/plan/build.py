@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
-from gatewayd.plan import classes, unserved
+from gatewayd.plan import classes, traffic, unserved, xbackends
 from gatewayd.plan.addresses import AddressBook, Placement
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.cache import Cache
@@ -34,9 +34,9 @@ from gatewayd.plan.protocols import ROUTE_KINDS
 from gatewayd.plan.reads import Reads, World
 from gatewayd.plan.routes import VIEW, VIEWS, Routed, RouteDraft
 from gatewayd.plan.served import Served
-from gatewayd.plan.snapshots import Assembly
+from gatewayd.plan.snapshots import Assembly, reuse
 from gatewayd.plan.sockets import Claim, Sockets
-from gatewayd.plan.unserved import Target
+from gatewayd.plan.users import Users
 from gatewayd.routing.snapshot import BackendPlan, Snapshot
 
 __all__ = ["Options", "Planner", "Result"]
@@ -65,12 +65,15 @@ class Planner:
         self._gateways = Cache(self._compile_gateway)
         self._routes = Cache(self._compile_route)
         self._backends = Cache(locate)
+        self._policies = Cache(traffic.judge)
+        self._users = Users()
         self._views: dict[str, GatewayView] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._places = Places()
         self._served = Served()
         self._route_statuses: dict[str, Status] = {}
         self._route_problems: dict[str, tuple[Problem, ...]] = {}
+        self._backend_statuses: dict[str, Status] = {}
         self._snapshot = Snapshot()
 
     def plan(self, objects: Objects, options: Options) -> Result:
@@ -82,6 +85,7 @@ class Planner:
         outcomes, clashes = self._place(drafts, options)
         self._plan_routes(objects, changed | self._see(drafts), outcomes)
         backends = self._plan_backends(changed)
+        self._policies.update(objects.of(traffic.KIND), changed, self._world)
         problems += clashes
         problems += self._tell(objects, options, drafts)
         self._store.keep(objects.of("Secret"))
@@ -132,6 +136,7 @@ class Planner:
         items = chain.from_iterable(objects.of(kind) for kind in ROUTE_KINDS)
         changes = self._routes.update(items, changed, self._world)
         self._places.update(changes)
+        self._users.update(changes)
         self._served.update(_listeners(outcomes), changes, self._routes.values)
         for old, _ in changes:
             if old is not None:
@@ -166,11 +171,17 @@ class Planner:
             counts = {one.spec.name: self._places.count((key, one.spec.name)) for one in listeners}
             statuses[outcome.draft.item.key] = outcome.status(counts)
         statuses |= self._route_statuses
-        if any(objects.of(kind) for kind in unserved.KINDS):
-            statuses |= unserved.statuses(
-                objects, self._views, _users(self._routes.values(), unserved.targets(objects))
-            )
-        return statuses
+        statuses |= unserved.statuses(objects, self._views, self._users)
+        return statuses | self._tell_backends(objects)
+
+    def _tell_backends(self, objects: Objects) -> dict[str, Status]:
+        """The statuses of XBackends and of policies for backends; the same instances where they say the same."""
+        found = {item.key: xbackends.status(item, self._users, self._views) for item in objects.of("XBackend")}
+        for one in self._policies.values():
+            found[one.item.key] = traffic.status(one, self._users, self._views)
+        known = self._backend_statuses
+        self._backend_statuses = {key: reuse(known.get(key), status) for key, status in found.items()}
+        return self._backend_statuses
 
     def _tell(self, objects: Objects, options: Options, drafts: list[GatewayDraft]) -> list[Problem]:
         """All problems but those of single Gateways that clash or are not served."""
@@ -178,6 +189,8 @@ class Planner:
         sources = [
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),
+            *(xbackends.problems(item) for item in objects.of("XBackend")),
+            *(one.problems for one in self._policies.values()),
             *self._route_problems.values(),
             dict.fromkeys(chain.from_iterable(located.problems for located in self._backends.values())),
         ]
@@ -210,15 +223,6 @@ def _claim(
 def _listeners(outcomes: Iterable[Outcome]) -> frozenset[tuple[str, str]]:
     """The listeners that are served."""
     return frozenset((outcome.draft.key, one.spec.name) for outcome in outcomes for one in outcome.served)
-
-
-def _users(routes: Iterable[Routed], wanted: set[Target]) -> dict[Target, set[str]]:
-    """The Gateways that use one of the backends `wanted` through a route."""
-    users: dict[Target, set[str]] = {}
-    for route in routes:
-        for service in wanted.intersection(route.services):
-            users.setdefault(service, set()).update(route.gateways)
-    return users
 
 
 def _expired(drafts: Iterable[GatewayDraft], now: float) -> list[Problem]:

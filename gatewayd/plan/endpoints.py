@@ -1,12 +1,15 @@
-"""Service and EndpointSlice -> BackendPlan: where a backend is served right now."""
+"""Service with EndpointSlices, or XBackend -> BackendPlan: where a backend is served right now."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from gatewayd.api.objects import Object
 from gatewayd.api.problem import Problem
+from gatewayd.plan import traffic, xbackends
 from gatewayd.plan.backends import Backend, port_of, protocol_of
 from gatewayd.plan.parts import resource, spec
 from gatewayd.plan.problems import warn
@@ -30,15 +33,28 @@ class _Found(NamedTuple):
 
 
 def locate(backend: Backend, reads: Reads) -> Located:
-    """The endpoints of `backend`, which must be a port that exists."""
-    service = reads.get("Service", backend.namespace, backend.service)
-    if service is None:
-        raise ValueError(f"Service {backend.namespace}/{backend.service} does not exist")
+    """The endpoints of `backend`, which must be a port that exists, and its budget of retries."""
+    item = reads.get(backend.kind, backend.namespace, backend.name)
+    if item is None:
+        raise ValueError(f"{backend.kind} {backend.namespace}/{backend.name} does not exist")
+    located = _outside(backend, spec(item)) if backend.kind == "XBackend" else _inside(backend, item, reads)
+    budget = traffic.budget_of(backend, reads)
+    return located if budget is None else located._replace(plan=replace(located.plan, retries=budget))
+
+
+def _outside(backend: Backend, wanted: Any) -> Located:
+    """XBackend of type ExternalHostname: a DNS name."""
+    protocol = backend.protocol or xbackends.protocol_of(wanted)
+    dns = (wanted.external_hostname.hostname, backend.port)
+    return Located(BackendPlan(key=backend.key, protocol=protocol, dns=dns))
+
+
+def _inside(backend: Backend, service: Object, reads: Reads) -> Located:
     wanted = spec(service)
     port = port_of(wanted, backend.port)
     if wanted.type == "ExternalName":
         return Located(_external(backend, wanted, port))
-    slices = reads.group("EndpointSlice", backend.namespace, backend.service)
+    slices = reads.group("EndpointSlice", backend.namespace, backend.name)
     found = _gather(slices, port)
     endpoints = tuple(dict.fromkeys(found.ready or found.draining))
     dns = found.names[0] if found.names and not endpoints else None
@@ -116,9 +132,9 @@ def _port_names(slices: tuple[Object, ...]) -> Iterator[str]:
 def _slice_hint(backend: Backend, port: Any) -> str:
     target = port.target_port if isinstance(port.target_port, int) and port.target_port else port.port
     name = f"name: {port.name}, " if port.name else ""
-    labels = f"{{{SERVICE_NAME}: {backend.service}}}"
+    labels = f"{{{SERVICE_NAME}: {backend.name}}}"
     return (
         "write: {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: "
-        f"{{name: {backend.service}-1, namespace: {backend.namespace}, labels: {labels}}}, "
+        f"{{name: {backend.name}-1, namespace: {backend.namespace}, labels: {labels}}}, "
         f"addressType: IPv4, ports: [{{{name}port: {target}}}], endpoints: [{{addresses: [127.0.0.1]}}]}}"
     )

@@ -12,9 +12,10 @@ from typing import Literal, get_args
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.plan.parts import metadata, spec
+from gatewayd.plan.targets import BACKEND_KINDS
 
 SERVICE_NAME = "kubernetes.io/service-name"
-INDEXED = ("EndpointSlice", "ReferenceGrant", "BackendTLSPolicy")
+INDEXED = ("EndpointSlice", "ReferenceGrant", "BackendTLSPolicy", "XBackendTrafficPolicy")
 
 
 def key_of(kind: str, namespace: str, name: str) -> str:
@@ -36,14 +37,21 @@ def _targets(item: Object) -> Iterable[str]:
     return dict.fromkeys(ref.name for ref in spec(item).target_refs if ref.kind == "Service" and not ref.group)
 
 
+def _backends(item: Object) -> Iterable[str]:
+    """The backends that an XBackendTrafficPolicy is for, as `kind/name`."""
+    refs = spec(item).target_refs
+    return dict.fromkeys(f"{ref.kind}/{ref.name}" for ref in refs if (ref.group, ref.kind) in BACKEND_KINDS)
+
+
 _GROUPS: Mapping[str, Callable[[Object], Iterable[str]]] = {
     "EndpointSlice": _services,
     "ReferenceGrant": _whole_namespace,
     "BackendTLSPolicy": _targets,
+    "XBackendTrafficPolicy": _backends,
 }
 
 Group = tuple[Object, ...]
-Kind = Literal["GatewayClass", "GatewayConfig", "Gateway", "ListenerSet", "Namespace", "Secret", "Service"]
+Kind = Literal["GatewayClass", "GatewayConfig", "Gateway", "ListenerSet", "Namespace", "Secret", "Service", "XBackend"]
 TRACKED = get_args(Kind)
 
 

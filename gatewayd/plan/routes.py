@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from gatewayd.api.objects import Object
@@ -16,6 +17,7 @@ from gatewayd.plan.problems import report, warn
 from gatewayd.plan.protocols import CONTROLLER, SERVED_ROUTES
 from gatewayd.plan.reads import Reads
 from gatewayd.plan.rules import RuleDraft
+from gatewayd.plan.targets import Target, used
 from gatewayd.routing.snapshot import RoutePlan
 
 # Keys of dependencies on what routes see of Gateways: of one, and of which there are.
@@ -37,7 +39,7 @@ class Routed(NamedTuple):
     status: Status
     problems: tuple[Problem, ...]
     backends: tuple[Backend, ...]
-    services: tuple[tuple[str, str, str], ...]  # (kind, namespace, name) of every backendRef
+    targets: tuple[Target, ...]  # every backend that it names
     gateways: tuple[str, ...]
 
 
@@ -76,7 +78,7 @@ class RouteDraft:
             status={"parents": parents},
             problems=tuple(self.problems),
             backends=tuple(dict.fromkeys(backend for rule in self._kept() for backend in rule.backends)),
-            services=tuple(dict.fromkeys(self._services())),
+            targets=tuple(dict.fromkeys(chain.from_iterable(used(rule, item.namespace) for rule in self.spec.rules))),
             gateways=tuple(dict.fromkeys(one.gateway for one in attachments.values())),
         )
 
@@ -100,10 +102,6 @@ class RouteDraft:
     def _kept(self) -> list[RuleDraft]:
         """The rules that are served."""
         return [rule for rule in self.rules[: _RULES.get(self.item.kind)] if rule.plan is not None]
-
-    def _services(self) -> list[tuple[str, str, str]]:
-        refs = [ref for rule in self.spec.rules for ref in rule.backend_refs]
-        return [(ref.kind, ref.namespace or self.item.namespace, ref.name) for ref in refs]
 
     def _judge_rules(self) -> Verdict | None:
         """Why the route cannot be accepted at all: no rule of it is left."""

@@ -119,7 +119,7 @@ class RuleDraft:
         if failure is not None:
             if resolved.coming:
                 self.not_served.append(Finding(place, failure.message, resolved.hint, closed=True))
-            if failure.reason != "BackendTLSPolicyNotServed":
+            if resolved.backend is None:
                 self.unresolved.append(Finding(place, failure.message, resolved.hint, failure))
         return resolved
 

@@ -158,7 +158,8 @@ def test_conditions(served: Served, capsys: pytest.CaptureFixture[str]):
     items = {_key(item): item for item in json.loads(capsys.readouterr().out)["items"]}
     for expected in served.expected.conditions:
         status = items[expected.object]["status"]
-        places = [status, *status.get("parents", ()), *status.get("listeners", ())]
+        sections = ("parents", "listeners", "ancestors")
+        places = [status, *(place for section in sections for place in status.get(section, ()))]
         found = [
             (c["status"], c["reason"]) for p in places for c in p.get("conditions", ()) if c["type"] == expected.type
         ]

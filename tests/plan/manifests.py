@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 API = "gateway.networking.k8s.io/v1"
+X_API = "gateway.networking.x-k8s.io/v1alpha1"
 
 
 def document(api_version: str, kind: str, name: str, namespace: str = "", **rest: Any) -> str:
@@ -103,11 +104,36 @@ def grant(
     of: str = "shop",
     to: str = "Service",
     target: str = "",
+    group: str = "",
 ) -> str:
     """A ReferenceGrant in `ns` for objects of `kind` in namespace `of`; for all of kind `to`, or for one `target`."""
     source = {"group": "gateway.networking.k8s.io", "kind": kind, "namespace": of}
-    aim = {"group": "", "kind": to, **({"name": target} if target else {})}
+    aim = {"group": group, "kind": to, **({"name": target} if target else {})}
     return document(API, "ReferenceGrant", name, ns, spec={"from": [source], "to": [aim]})
+
+
+def xbackend(
+    name: str = "far", hostname: str = "far.example.com", port: int = 80, ns: str = "shop", **spec: Any
+) -> str:
+    """An XBackend."""
+    body = {"type": "ExternalHostname", "externalHostname": {"hostname": hostname}, "port": {"port": port}, **spec}
+    return document(X_API, "XBackend", name, ns, spec=body)
+
+
+def outside(name: str = "far", **rest: Any) -> dict[str, Any]:
+    """A backendRef to an XBackend."""
+    return {"group": "gateway.networking.x-k8s.io", "kind": "XBackend", "name": name, **rest}
+
+
+def traffic_policy(name: str = "calm", *targets: str, ns: str = "shop", created: str = "", **spec: Any) -> str:
+    """An XBackendTrafficPolicy; targets are `cart` for a Service, `XBackend/far` for an XBackend."""
+    refs = [
+        {"group": "gateway.networking.x-k8s.io" if "/" in each else "", "kind": each.rpartition("/")[0] or "Service"}
+        | {"name": each.rpartition("/")[2]}
+        for each in targets or ("cart",)
+    ]
+    metadata = {"creationTimestamp": created} if created else {}
+    return document(X_API, "XBackendTrafficPolicy", name, ns, metadata=metadata, spec={"targetRefs": refs, **spec})
 
 
 def namespace(name: str, **labels: str) -> str:

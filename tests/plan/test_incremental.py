@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd.api.objects import Object, Objects
+from gatewayd.plan import traffic
+from gatewayd.plan.backends import Backend
 from gatewayd.plan.build import Options, Planner
+from gatewayd.plan.reads import Reads
 from gatewayd.plan.routes import Routed, RouteDraft
-from gatewayd.routing.snapshot import SECTIONS, Snapshot, apply, difference
+from gatewayd.routing.snapshot import SECTIONS, RetryBudgetPlan, Snapshot, apply, difference
 from tests.plan.manifests import (
     API,
     CART,
@@ -25,9 +28,12 @@ from tests.plan.manifests import (
     http,
     https,
     namespace,
+    outside,
     route,
     rule,
     service,
+    traffic_policy,
+    xbackend,
 )
 from tests.plan.secrets import good_secret, secret
 from tests.plan.yaml_objects import parse, world
@@ -71,6 +77,7 @@ FILES: dict[str, list[str]] = {
         route("cart", rule(matches=[{"path": {"value": "/x"}}])),
         route(hostnames=["x.a.com", "b.org"]),
         route("cart", rule(backend(namespace="stock"))),
+        route("cart", rule(backend(), outside())),
         "",
     ],
     "rent": ["", route("rent", rule(backend()), ns="stock", parents=PARENT), route("rent", parents=[{"name": "gone"}])],
@@ -88,6 +95,18 @@ FILES: dict[str, list[str]] = {
     "grant": ["", grant(), grant(of="stock"), grant(kind="GRPCRoute")],
     "secret": [good_secret("tls", "shop", "a.com"), secret("tls", "shop", b"junk", b"junk"), ""],
     "policy": ["", "", POLICY],
+    "far": [xbackend(), "", xbackend(protocol="H2C"), xbackend(hostname="other.com", tls={"mode": "ServerOnly"})],
+    "calm": [
+        "",
+        traffic_policy("calm", "cart", "XBackend/far", retryConstraint={}),
+        traffic_policy("calm", "XBackend/far", created="2024-01-01T00:00:00Z", retryConstraint={}),
+    ],
+    "strict": [
+        "",
+        traffic_policy("strict", retryConstraint={"budget": {"percent": 1}}),
+        traffic_policy("strict", "XBackend/far", "cart", created="2020-01-01T00:00:00Z"),
+        traffic_policy("strict", "gone", ns="stock"),
+    ],
 }
 PARSED: dict[str, list[list[Object]]] = {
     name: [parse(text, f"{name}.yaml") for text in variants] for name, variants in FILES.items()
@@ -153,6 +172,8 @@ CHANGES = [
     ("edge", gateway("edge", http(), https("s", "tls"), http("new", 81)), {"ports"}),
     ("other", route("other", hostnames=["o.com"]), {"routes", "ports"}),
     ("namespace", namespace("nobody", team="red"), set()),
+    ("policy", traffic_policy("calm", "cart", retryConstraint={}), {"backends"}),
+    ("policy", traffic_policy("calm", "gone", retryConstraint={}), set()),
 ]
 
 
@@ -211,3 +232,59 @@ def test_one_route_of_many_costs_one_route(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(listener.hosts) == 300
     assert b"other.com" in listener.hosts
     assert b"h7.com" not in listener.hosts
+
+
+BUDGETS = [
+    # (another policy than before, the backends that are compiled again)
+    (traffic_policy("calm", "cart", retryConstraint={"budget": {"percent": 5}}), ["shop/cart:80"]),
+    (traffic_policy("calm", "rest", retryConstraint={}), ["shop/cart:80", "shop/rest:80"]),
+    (traffic_policy("calm", "cart", "gone", retryConstraint={}), ["shop/cart:80"]),
+    ("", ["shop/cart:80"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), BUDGETS)
+def test_a_policy_costs_its_targets(text: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = [
+        *parse(
+            gateway_class("gatewayd", OURS)
+            + gateway()
+            + CART
+            + route()
+            + route("rest", rule(backend("rest")), hostnames=["rest.com"])
+        ),
+        *parse(service("rest") + endpoint_slice("127.0.0.9", of="rest"), "rest.yaml"),
+    ]
+    before = parse(traffic_policy("calm", "cart", retryConstraint={}), "policy.yaml")
+    planner = Planner()
+    old = planner.plan(Objects([*rest, *before]), Options())
+    located: list[str] = []
+    budget_of = traffic.budget_of
+
+    def count(target: Backend, reads: Reads) -> RetryBudgetPlan | None:
+        located.append(target.key)
+        return budget_of(target, reads)
+
+    def refuse(draft: RouteDraft) -> Routed:
+        raise AssertionError(f"{draft.item.title} has nothing to do with it")
+
+    monkeypatch.setattr(traffic, "budget_of", count)
+    monkeypatch.setattr(RouteDraft, "compile", refuse)
+    new = planner.plan(Objects([*rest, *parse(text, "policy.yaml")]), Options())
+    assert sorted(located) == expected
+    assert new.snapshot.routes == old.snapshot.routes
+    assert new.snapshot.backends["shop/cart:80"].endpoints == (("127.0.0.1", 8080),)
+    assert set(difference(old.snapshot, new.snapshot).backends) <= set(expected)
+
+
+def test_statuses_that_say_the_same_are_the_same() -> None:
+    rest = parse(
+        gateway_class("gatewayd", OURS) + gateway() + CART + xbackend() + route("cart", rule(backend(), outside()))
+    )
+    policy = parse(traffic_policy("calm", retryConstraint={}), "policy.yaml")
+    planner = Planner()
+    old = planner.plan(Objects([*rest, *policy]), Options()).statuses
+    new = planner.plan(Objects([*rest, *policy, *parse(namespace("stock"), "other.yaml")]), Options()).statuses
+    for key in ("XBackend/shop/far", "XBackendTrafficPolicy/shop/calm"):
+        assert new[key] is old[key]
+        assert new[key].get("parents", new[key].get("ancestors"))

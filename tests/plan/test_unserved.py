@@ -7,30 +7,15 @@ from typing import Any
 import pytest
 
 from gatewayd.plan.build import Options, Planner
-from tests.plan.manifests import API, CART, backend, document, gateway, http, route, rule
+from tests.plan.manifests import API, CART, document, gateway, http, route
 from tests.plan.verdicts import holds
 from tests.plan.yaml_objects import world
 
 X = "gateway.networking.x-k8s.io/v1alpha1"
-XBACKEND = document(
-    X,
-    "XBackend",
-    "far",
-    "shop",
-    spec={"type": "ExternalHostname", "externalHostname": {"hostname": "a.com"}, "port": {"port": 80}},
-)
-TRAFFIC = document(
-    X,
-    "XBackendTrafficPolicy",
-    "calm",
-    "shop",
-    spec={"targetRefs": [{"group": "", "kind": "Service", "name": "cart"}], "retryConstraint": {}},
-)
 MESH = document(X, "XMesh", "mesh", spec={"controllerName": "gatewayd.dev/mesh"})
 SET = document(API, "ListenerSet", "more", "shop", spec={"parentRef": {"name": "edge"}, "listeners": [http("a", 81)]})
 KINDS = [
     (SET, "ListenerSet/shop/more", "Accepted=False/Invalid Programmed=False/Invalid"),
-    (TRAFFIC, "XBackendTrafficPolicy/shop/calm", "Accepted=False/Invalid"),
     (MESH, "XMesh//mesh", "Accepted=False/NotServed"),
 ]
 
@@ -39,22 +24,11 @@ KINDS = [
 def test_kind(text: str, key: str, expected: str) -> None:
     result = Planner().plan(world(gateway(), route(), CART, text), Options())
     status = result.statuses[key]
-    conditions = status["ancestors"][0]["conditions"] if "ancestors" in status else status["conditions"]
-    assert holds(expected, conditions)
-    assert "not served yet" in conditions[0]["message"]
+    assert holds(expected, status["conditions"])
+    assert "not served yet" in status["conditions"][0]["message"]
     (problem,) = result.problems
     assert problem.object == key.replace("/", " ", 1).replace(" /", " ")
     assert set(result.snapshot.routes) == {"HTTPRoute/shop/cart"}  # the neighbours are served
-
-
-def test_an_xbackend_is_an_unknown_backend_for_now() -> None:
-    ref = backend("far", group="gateway.networking.x-k8s.io", kind="XBackend")
-    result = Planner().plan(world(gateway(), route("cart", rule(ref)), XBACKEND), Options())
-    (entry,) = result.statuses["HTTPRoute/shop/cart"]["parents"]
-    assert holds("ResolvedRefs=False/InvalidKind gatewayd.dev/NotServed=True/UnsupportedField", entry["conditions"])
-    (parent,) = result.statuses["XBackend/shop/far"]["parents"]
-    assert parent["parentRef"]["name"] == "edge"
-    assert holds("Accepted=False/Invalid", parent["conditions"])
 
 
 def test_a_listener_set_of_nobody_has_no_status() -> None:

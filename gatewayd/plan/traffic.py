@@ -1,0 +1,98 @@
+"""XBackendTrafficPolicy (GEP-3388, GEP-1619): which policy is in force for a backend, what it sets, and its status.
+
+A target has one policy, the oldest, of several of the same age the first by name; nothing is merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from gatewayd.api.objects import Object
+from gatewayd.api.problem import Path, Problem
+from gatewayd.api.quantity import seconds
+from gatewayd.plan.attach import GatewayView
+from gatewayd.plan.backends import Backend
+from gatewayd.plan.conditions import Status, Verdict, judged
+from gatewayd.plan.parts import age, generation, spec
+from gatewayd.plan.problems import report
+from gatewayd.plan.reads import Reads
+from gatewayd.plan.targets import BACKEND_KINDS, Target
+from gatewayd.plan.users import Users, entry, known
+from gatewayd.routing.snapshot import RetryBudgetPlan
+
+KIND = "XBackendTrafficPolicy"
+ANCESTORS = 16  # entries that status.ancestors may have
+_LEAST = (10, "1s")  # minRetryRate, also of a part that is left out
+
+
+class Judged(NamedTuple):
+    """A policy and what is wrong with each of its targets (None: it is in force there)."""
+
+    item: Object
+    verdicts: dict[Target, Verdict | None]
+    problems: tuple[Problem, ...]
+
+
+def in_force(kind: str, namespace: str, name: str, reads: Reads) -> Object | None:
+    """The policy for a Service or an XBackend, if there is any."""
+    return min(reads.group(KIND, namespace, f"{kind}/{name}"), key=age, default=None)
+
+
+def budget_of(backend: Backend, reads: Reads) -> RetryBudgetPlan | None:
+    """The budget of retries that a policy sets for the backend."""
+    policy = in_force(backend.kind, backend.namespace, backend.name, reads)
+    constraint = None if policy is None else spec(policy).retry_constraint
+    if policy is None or constraint is None:
+        return None
+    least = constraint.min_retry_rate
+    return RetryBudgetPlan(
+        policy=f"{policy.namespace}/{policy.name}",
+        target=f"{backend.kind}/{backend.namespace}/{backend.name}",
+        percent=constraint.budget.percent,
+        interval=seconds(constraint.budget.interval),
+        count=_LEAST[0] if least.count is None else least.count,
+        every=seconds(least.interval or _LEAST[1]),
+    )
+
+
+def judge(item: Object, reads: Reads) -> Judged:
+    """Look at every target of a policy."""
+    verdicts: dict[Target, Verdict | None] = {}
+    problems = []
+    for index, ref in enumerate(spec(item).target_refs):
+        verdict = verdicts[(ref.group, ref.kind, item.namespace, ref.name)] = _judge_target(item, ref, reads)
+        if verdict is not None:
+            path: Path = ("spec", "targetRefs", index)
+            problems.append(report(item, path, f"{verdict.reason}: {verdict.message}"))
+    return Judged(item, verdicts, tuple(problems))
+
+
+def _judge_target(item: Object, ref: Any, reads: Reads) -> Verdict | None:
+    kind = BACKEND_KINDS.get((ref.group, ref.kind))
+    if kind is None:
+        named = f"{ref.group}/{ref.kind}" if ref.group else ref.kind
+        return Verdict("Invalid", f"a target of kind {named} is not served; targets are Services and XBackends")
+    target = f"{kind} {item.namespace}/{ref.name}"
+    if reads.get(kind, item.namespace, ref.name) is None:
+        return Verdict("TargetNotFound", f"{target} does not exist")
+    winner = in_force(kind, item.namespace, ref.name, reads)
+    if winner is None or winner is item:
+        return None
+    why = "is older" if age(winner)[0] < age(item)[0] else "comes first by name"
+    return Verdict("Conflicted", f"{winner.title} is in force for {target}: it {why}")
+
+
+def status(found: Judged, users: Users, views: Mapping[str, GatewayView]) -> Status:
+    """One entry for each Gateway that uses a target through any route. The policy is accepted there when it is in
+    force for one of those targets; what is wrong with others is said all the same.
+    """
+    item = found.item
+    entries = []
+    for view in known(users.of(*found.verdicts), views, ANCESTORS):
+        verdicts = [found.verdicts[target] for target in found.verdicts if view.key in users.of(target)]
+        failures = [verdict for verdict in verdicts if verdict is not None]
+        message = "; ".join(verdict.message for verdict in failures)
+        failure = Verdict(failures[0].reason, message) if len(failures) == len(verdicts) else None
+        entries.append(entry("ancestorRef", view, [judged("Accepted", failure, generation(item), message)]))
+    return {"ancestors": entries}
