@@ -15,7 +15,7 @@ from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.backends import Backend
 from gatewayd.plan.conditions import Status, Verdict, judged
 from gatewayd.plan.parts import age, generation, spec
-from gatewayd.plan.problems import report
+from gatewayd.plan.problems import report, warn
 from gatewayd.plan.reads import Reads
 from gatewayd.plan.targets import BACKEND_KINDS, Target
 from gatewayd.plan.users import Users, entry, known
@@ -65,6 +65,8 @@ def judge(item: Object, reads: Reads) -> Judged:
         if verdict is not None:
             path: Path = ("spec", "targetRefs", index)
             problems.append(report(item, path, f"{verdict.reason}: {verdict.message}"))
+    if spec(item).session_persistence is not None:
+        problems.append(warn(item, ("spec", "sessionPersistence"), "is not served yet; the rest of the policy is"))
     return Judged(item, verdicts, tuple(problems))
 
 
