@@ -1,9 +1,12 @@
-"""What the process asks of the operating system: descriptors, the user of the workers."""
+"""What the process asks of the operating system: descriptors, the user of the workers, how memory is handed out."""
 
 from __future__ import annotations
 
+import ctypes
 import pwd
 import resource
+
+_M_ARENA_MAX = -8  # mallopt(3)
 
 
 def raise_open_files() -> int:
@@ -15,6 +18,17 @@ def raise_open_files() -> int:
         except (OSError, ValueError):  # macOS refuses an infinite limit
             return soft
     return hard
+
+
+def share_one_heap() -> bool:
+    """Let all threads take memory from one heap; False where the C library knows no such choice. Each thread of glibc
+    would have a heap of its own, and what one reload freed there, the next one, in another thread, could not use. Only
+    before the first thread is started, and only where threads wait for each other anyway.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1))
+    except (OSError, AttributeError):  # musl, macOS
+        return False
 
 
 def account(name: str | None) -> tuple[int | None, int | None]:

@@ -18,7 +18,7 @@ from gatewayd.observe.log import Log, describe, fault, now, open_nonblocking
 from gatewayd.routing.snapshot import Snapshot
 from gatewayd.server.documents import documents
 from gatewayd.server.follower import Follower, Parts
-from gatewayd.server.limits import account, raise_open_files
+from gatewayd.server.limits import account, raise_open_files, share_one_heap
 from gatewayd.server.listening import Sockets, Unbound, usable
 from gatewayd.server.options import RunOptions
 from gatewayd.server.process import Launch
@@ -265,6 +265,7 @@ def files(options: RunOptions) -> tuple[Source, Plan]:
 def run(options: RunOptions, parts: Parts = files) -> int:
     """Run the gateway until it is told to stop; the exit status: 0 after a drain, 1 when it could not begin."""
     gc.set_threshold(50_000, 20, 50)
+    share_one_heap()
     raise_open_files()
     descriptor = open_nonblocking(2)
     log = Log(descriptor, options.log_level)

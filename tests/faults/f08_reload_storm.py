@@ -156,6 +156,11 @@ class Asker:
         if not right:
             self.wrong.append(what)
 
+    @property
+    def toured(self) -> bool:
+        """Whether every stable route was asked for once: each has counters from then on."""
+        return self._turn >= 4 * len(self._site.stable)
+
     def latencies(self) -> list[float]:
         """For each change of the marker, how long after it a request was still answered from before."""
         written = self._site.written
@@ -187,8 +192,10 @@ async def run(stage: Stage) -> list[Figure]:
         WebSockets(served.port, 10) as websockets,
     ):
         watch = asyncio.create_task(_watch_lag(served, lags))
-        # The first half gives the allocators of all threads what they keep for good: that is no leak.
+        # The first half gives the allocators what they keep for good, and every route its counters: that is no leak.
         await _storm(site, stage.pace(15.0, 2.0))
+        while not asker.toured:
+            await _storm(site, 1.0)
         before = [proc.rss(pid) for pid in (served.pid, *served.workers)]
         await _storm(site, stage.pace(15.0, 2.0))
         watch.cancel()
