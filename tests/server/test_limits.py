@@ -26,5 +26,6 @@ ctypes.CDLL(None).malloc_stats()
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have one heap or no choice")
 @pytest.mark.parametrize("shared", [True, False])
 def test_threads_share_one_heap(shared: bool):
-    done = subprocess.run([sys.executable, "-c", HOLD.format(shared=shared)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", HOLD.format(shared=shared)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stderr.count("Arena ") == 1) == shared, done.stderr
