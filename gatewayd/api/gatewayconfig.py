@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from gatewayd.api.meta import ObjectMeta
-from gatewayd.api.names import Duration
+from gatewayd.api.names import Duration, ObjectName
 from gatewayd.api.quantity import seconds
 from gatewayd.api.record import Record
 
@@ -72,6 +72,20 @@ class AccessLogConfig(Record, frozen=True, kw_only=True, gc=False):
     enabled: bool = True
 
 
+class SecretName(Record, frozen=True, kw_only=True, gc=False):
+    """A Secret of the GatewayConfig's own namespace."""
+
+    name: ObjectName
+
+
+class Sessions(Record, frozen=True, kw_only=True, gc=False):
+    """Session persistence. `key_secret_ref`: the Secret whose value `key` is what tokens are made with; all gateways
+    that serve the same clients need the same one.
+    """
+
+    key_secret_ref: SecretName | None = None
+
+
 class GatewayConfigSpec(Record, frozen=True, kw_only=True, gc=False):
     """`trusted_proxies`: the networks whose X-Forwarded-* fields are believed."""
 
@@ -79,6 +93,7 @@ class GatewayConfigSpec(Record, frozen=True, kw_only=True, gc=False):
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
     access_log: AccessLogConfig | None = None
+    sessions: Sessions = Sessions()
     trusted_proxies: Annotated[tuple[CIDR, ...], Meta(max_length=256, extra={"keys": ()})] | None = None
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
-from gatewayd.plan import classes, traffic, unserved, xbackends
+from gatewayd.plan import clashes, classes, traffic, unserved, xbackends
 from gatewayd.plan.addresses import AddressBook, Placement
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.cache import Cache
@@ -185,7 +185,7 @@ class Planner:
 
     def _tell(self, objects: Objects, options: Options, drafts: list[GatewayDraft]) -> list[Problem]:
         """All problems but those of single Gateways that clash or are not served."""
-        found = unserved.problems(objects)
+        found = unserved.problems(objects) + clashes.problems(self._routes.values())
         sources = [
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),

@@ -58,7 +58,13 @@ def _inside(backend: Backend, service: Object, reads: Reads) -> Located:
     found = _gather(slices, port)
     endpoints = tuple(dict.fromkeys(found.ready or found.draining))
     dns = found.names[0] if found.names and not endpoints else None
-    plan = BackendPlan(key=backend.key, endpoints=endpoints, protocol=backend.protocol or protocol_of(port), dns=dns)
+    plan = BackendPlan(
+        key=backend.key,
+        endpoints=endpoints,
+        protocol=backend.protocol or protocol_of(port),
+        dns=dns,
+        draining=tuple(one for one in dict.fromkeys(found.draining) if one not in endpoints),
+    )
     problems = () if endpoints or dns else (_empty(service, backend, port, slices),)
     return Located(plan, problems)
 
@@ -88,7 +94,7 @@ def _gather(slices: Iterable[Object], port: Any) -> _Found:
 
 
 def _target(endpoint: Any, found: _Found) -> list[Address] | None:
-    """ready -> used; serving while terminating -> used when nothing is ready; else not at all."""
+    """ready -> used; serving while terminating -> used when nothing is ready, and by its sessions; else not at all."""
     conditions = endpoint.conditions
     if conditions.ready is not False:
         return found.ready

@@ -61,7 +61,7 @@ class GatewayDraft:
         return found
 
     def _settings(self) -> tuple[str, Settings]:
-        return settings.combine(self.gateway_class.parameters.config, self.parameters.config)
+        return settings.combine(self.gateway_class.parameters, self.parameters)
 
     def _client_certificate(self, reads: Reads, store: Store) -> Verdict | None:
         """tls.backend.clientCertificateRef, which belongs to no listener."""

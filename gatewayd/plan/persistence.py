@@ -6,13 +6,14 @@ import re
 
 from gatewayd.api.persistence import CookieConfig, SessionPersistence
 from gatewayd.api.quantity import seconds
-from gatewayd.plan.filters import FRAMING, UnservableError
+from gatewayd.plan.filters import UnservableError
 from gatewayd.routing.snapshot import Persistence
+from gatewayd.wire.grammar import REQUEST_SPECIALS, RESPONSE_SPECIALS
 
 # RFC 6265 section 4.1.1, path-value; section 5.2.4: a path that does not begin with a slash would not count.
 _PATH = re.compile(r"/[ -:<-~]*")
-# Fields that say something else already. Framing is the gateway's own; what routes a request names no session.
-_RESERVED = FRAMING | {"cookie", "date", "host", "set-cookie"}
+# Fields that say something else already, besides those that the gateway writes itself.
+_RESERVED = frozenset({"cookie", "content-type", "date", "set-cookie"})
 
 
 def persistence_of(spec: SessionPersistence | None) -> Persistence | None:
@@ -44,9 +45,11 @@ def _timeout(written: str | None) -> float:
 
 
 def _field(name: str) -> bytes:
-    if name.lower() in _RESERVED:
-        raise UnservableError(f"sessionPersistence.header.name {name} is a field with another meaning")
-    return name.lower().encode()
+    lower = name.lower()
+    line = b"\r\n%b: x" % lower.encode()
+    if lower in _RESERVED or REQUEST_SPECIALS.match(line) or RESPONSE_SPECIALS.match(line):
+        raise UnservableError(f"sessionPersistence.header.name {name} is a field that has a meaning of its own")
+    return lower.encode()
 
 
 def _path(path: str) -> bytes:

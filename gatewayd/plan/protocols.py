@@ -34,6 +34,8 @@ FEATURES = tuple(
             "GRPCRoute",
             "GRPCRouteNamedRouteRule",
             "GRPCRouteRequestHeaderModifier",
+            "GRPCRouteSessionPersistence",
+            "GRPCRouteSessionPersistenceHeader",
             "Gateway",
             "GatewayAddressEmpty",
             "GatewayHTTPListenerIsolation",
@@ -68,6 +70,8 @@ FEATURES = tuple(
             "HTTPRouteRetryBackendTimeout",
             "HTTPRouteRetryConnectionError",
             "HTTPRouteSchemeRedirect",
+            "HTTPRouteSessionPersistence",
+            "HTTPRouteSessionPersistenceCookieLifetimeTypePermanent",
             "ReferenceGrant",
             "TCPRoute",
         )

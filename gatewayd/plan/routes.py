@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -29,6 +29,14 @@ _RULES: Mapping[str, int] = {"TCPRoute": 1}
 _TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "GRPCRoute": "grpc", "UDPRoute": "udp"}
 
 
+class SessionCookie(NamedTuple):
+    """A cookie for sessions whose name was chosen by somebody; `rule` is the index of its rule."""
+
+    name: str
+    path: str
+    rule: int
+
+
 class Routed(NamedTuple):
     """A compiled route. `order` sorts routes by age and name; `gateways` are those that accepted it."""
 
@@ -41,6 +49,7 @@ class Routed(NamedTuple):
     backends: tuple[Backend, ...]
     targets: tuple[Target, ...]  # every backend that it names
     gateways: tuple[str, ...]
+    cookies: tuple[SessionCookie, ...]
 
 
 class RouteDraft:
@@ -80,6 +89,7 @@ class RouteDraft:
             backends=tuple(dict.fromkeys(backend for rule in self._kept() for backend in rule.backends)),
             targets=tuple(dict.fromkeys(chain.from_iterable(used(rule, item.namespace) for rule in self.spec.rules))),
             gateways=tuple(dict.fromkeys(one.gateway for one in attachments.values())),
+            cookies=tuple(self._cookies()),
         )
 
     def _rule(self, rule: Any, index: int) -> RuleDraft:
@@ -102,6 +112,12 @@ class RouteDraft:
     def _kept(self) -> list[RuleDraft]:
         """The rules that are served."""
         return [rule for rule in self.rules[: _RULES.get(self.item.kind)] if rule.plan is not None]
+
+    def _cookies(self) -> Iterator[SessionCookie]:
+        for rule in self._kept():
+            sessions = rule.plan.persistence if rule.plan is not None else None
+            if rule.plan is not None and sessions is not None and sessions.kind == "cookie" and sessions.name:
+                yield SessionCookie(sessions.name.decode(), sessions.path.decode(), rule.plan.index)
 
     def _judge_rules(self) -> Verdict | None:
         """Why the route cannot be accepted at all: no rule of it is left."""

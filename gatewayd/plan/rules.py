@@ -13,6 +13,7 @@ from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
 from gatewayd.plan.filters import Merged, UnservableError, merge, mirror_plan
 from gatewayd.plan.matches import compile_matches, prefix_of
+from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.reads import Reads
 from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, RulePlan, SharePlan
 
@@ -51,13 +52,12 @@ class RuleDraft:
             prefix = prefix_of(matches)
             merged = self._filters(getattr(rule, "filters", ()), prefix, path)
             shares = tuple(self._shares(rule.backend_refs, prefix, path))
+            persistence = persistence_of(getattr(rule, "session_persistence", None))
         except UnservableError as error:
             self.dropped = Finding(path, str(error))
             return self
         if index and self.kind == "TCPRoute":
             self.not_served.append(Finding(path, "a TCPRoute is served by its first rule; this one is never used"))
-        for field in _ignored(rule):
-            self.not_served.append(Finding((*path, field), "is not served yet; the rule is served without it"))
         self.plan = RulePlan(
             index=index,
             source=source,
@@ -67,6 +67,7 @@ class RuleDraft:
             shares=shares,
             timeouts=timeouts_of(rule),
             retry=retry_of(rule),
+            persistence=persistence,
             refusal=f"{merged.refused[0]}NotServed" if merged.refused else "",
         )
         return self
@@ -122,9 +123,3 @@ class RuleDraft:
             if resolved.backend is None:
                 self.unresolved.append(Finding(place, failure.message, resolved.hint, failure))
         return resolved
-
-
-def _ignored(rule: Any) -> Iterator[str]:
-    """Fields of a rule that are valid and not served yet; none of them guards anything."""
-    if getattr(rule, "session_persistence", None) is not None:
-        yield "sessionPersistence"

@@ -42,6 +42,8 @@ class Connector:
                 self._shared[endpoint] = attempt
         elif len(backend.waiting) < settings.upstream_pending and not exchange.head.upgrade:
             backend.waiting.append(exchange)
+            if exchange.bound is endpoint:
+                backend.make_room(endpoint)
         else:
             exchange.reply(503, b"upstream_overflow")
 
@@ -54,18 +56,29 @@ class Connector:
                 return
 
     def hand_over(self, connection: Upstream1 | Upstream2) -> bool:
-        """Give a free connection to an exchange that waits; False when none does."""
+        """Give a free connection to an exchange that waits; False when none does. Where all that wait are in sessions
+        of other endpoints, the connection gives up its place for theirs.
+        """
         waiting = connection.backend.waiting
+        passed = []
         while waiting:
             exchange = waiting.popleft()
-            if exchange.down is not None:
-                exchange.endpoint.active -= 1
-                exchange.endpoint = connection.endpoint
-                connection.endpoint.active += 1
-                exchange.reused = True
-                exchange.connected(connection)
-                return True
-        return False
+            if exchange.down is None:
+                continue
+            if exchange.endpoint is exchange.bound is not connection.endpoint:
+                passed.append(exchange)
+                continue
+            waiting.extendleft(reversed(passed))
+            exchange.endpoint.active -= 1
+            exchange.endpoint = connection.endpoint
+            connection.endpoint.active += 1
+            exchange.reused = True
+            exchange.connected(connection)
+            return True
+        waiting.extend(passed)
+        if passed:
+            connection.close()
+        return bool(passed)
 
     def forget(self, exchange: Exchange) -> None:
         """The exchange does not wait any more; a connection that is being made for it will go to the pool."""

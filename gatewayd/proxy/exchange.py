@@ -14,6 +14,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy import session
 from gatewayd.proxy.attempts import IDEMPOTENT, Attempts
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.proxy.mirror import Copy
@@ -36,7 +37,8 @@ class Exchange:
 
     `body` and `ended` hold what came with the head until a connection takes it; `replayable` says whether that is all
     of the request, so that it can be sent once more. `attempts` is None unless the rule limits time or tries again,
-    `copy` unless the request is mirrored and its body is not whole yet.
+    `copy` unless the request is mirrored and its body is not whole yet. Where the rule keeps sessions, `share` is the
+    share that was chosen, and `bound` the endpoint of the request's session if it shows one.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Exchange:
         "began",
         "block",
         "body",
+        "bound",
         "bytes_in",
         "bytes_out",
         "client",
@@ -67,10 +70,13 @@ class Exchange:
         "rule",
         "sent",
         "settings",
+        "share",
         "status",
         "trailers",
         "up",
     )
+
+    share: Share | None
 
     def __init__(self, down: Any, port: Port, head: RequestHead, now: float) -> None:
         self.down = down
@@ -85,6 +91,7 @@ class Exchange:
         self.listener: ListenerTable | None = None
         self.backend: Backend | None = None
         self.endpoint: Endpoint | None = None
+        self.bound: Endpoint | None = None
         self.attempts: Attempts | None = None
         self.copy: Copy | None = None
         self.status = self.bytes_in = self.bytes_out = self.interims = 0
@@ -124,7 +131,8 @@ class Exchange:
         self.block = head.block + self.down.describe(self)
         if rule.step is not None and self._apply(rule.step):
             return None
-        share = rule.single or rule.pick()
+        sessions = rule.sessions
+        share = rule.single or rule.pick() if sessions is None else session.resume(self, rule, sessions)
         if share is None:
             return self.reply(500, b"no_weight" if rule.shares else b"no_backends")
         return self._take(share)
@@ -137,7 +145,7 @@ class Exchange:
             return
         self.backend = share.backend
         self.backend.requests += 1
-        self._send(None, self.began)
+        self._send(None, self.began, self.bound)
         if self.copy is not None:
             self.copy.begin(self)
 
@@ -167,10 +175,10 @@ class Exchange:
             self.copy.add_targets(step.mirrors)
         return False
 
-    def _send(self, tried: Endpoint | None, now: float) -> None:
+    def _send(self, tried: Endpoint | None, now: float, bound: Endpoint | None) -> None:
         backend = self.backend
         assert backend is not None
-        endpoint = backend.pick(tried)
+        endpoint = bound or backend.pick(tried)
         if endpoint is None:
             self.reply(503, b"no_endpoints")
             return
@@ -206,11 +214,15 @@ class Exchange:
         if attempts is not None and attempts.retry is not None:
             if not attempts.again(reason, sent=False):
                 self.reply(status, reason)
-        elif not self.retried and len(backend.endpoints) > 1 and backend.may_retry(monotonic()):
+        elif self._may_go_elsewhere(backend) and backend.may_retry(monotonic()):
             self.retried = True
             self.send_again(self.let_go())
         else:
             self.reply(status, reason)
+
+    def _may_go_elsewhere(self, backend: Backend) -> bool:
+        """Once. That the endpoint of a session was asked again, when a kept-alive connection died, does not count."""
+        return (not self.retried or self.endpoint is self.bound) and backend.has_other(self.endpoint)
 
     def let_go(self) -> Endpoint | None:
         """Give up this attempt, whatever became of it; the endpoint that was asked."""
@@ -226,9 +238,13 @@ class Exchange:
         return endpoint
 
     def send_again(self, tried: Endpoint | None) -> None:
-        """Send the request once more, to another endpoint than `tried` if there is one."""
+        """Send the request once more, to another endpoint than `tried` if there is one. A session stays where it is if
+        only a kept-alive connection died.
+        """
         self.port.runtime.counts.upstream_retries += 1
-        self._send(tried if len(self.backend.endpoints) > 1 else None, monotonic())  # type: ignore[union-attr]
+        stays = self.reused and self.retried and tried is not None and tried is self.bound and not tried.gone
+        others = len(self.backend.endpoints) > 1  # type: ignore[union-attr]
+        self._send(tried if others else None, monotonic(), tried if stays else None)
         up = self.up
         if up is not None and not self.ended and not up.blocked:
             self.down.resume()
@@ -265,6 +281,8 @@ class Exchange:
         self.status = head.status
         for edit in self.reply_edits:
             head.block = edit.apply(head.block)
+        if (sessions := self.rule.sessions) is not None:  # type: ignore[union-attr]
+            session.tell(self, sessions, head)
         self.bytes_out = len(data)
         self.down.reply_head(head, data, ended, trailers)
         if ended:
@@ -276,6 +294,14 @@ class Exchange:
         self.down.reply_body(data, ended, trailers)
         if ended:
             self.finish(monotonic())
+
+    def switch(self, head: ResponseHead, up: Any, data: bytes) -> None:
+        """The backend opens a tunnel (101); `data` is what came of it with the head."""
+        self.status = 101
+        self.answered = monotonic()
+        if (sessions := self.rule.sessions) is not None:  # type: ignore[union-attr]
+            session.tell(self, sessions, head)
+        self.down.switch(head, up, data)
 
     def upstream_lost(self, reason: bytes, status: int = 502) -> None:
         """The connection to the backend ended before the response did."""
@@ -314,7 +340,7 @@ class Exchange:
         """
         unprocessed = reason == UNPROCESSED
         return (
-            (self.reused or unprocessed or len(self.backend.endpoints) > 1)  # type: ignore[union-attr]
+            (self.reused or unprocessed or self.backend.has_other(self.endpoint))  # type: ignore[union-attr]
             and not self.retried
             and (unprocessed or (reason == b"upstream_closed" and self.head.method in IDEMPOTENT))
             and self.ended

@@ -119,7 +119,11 @@ _NOBODY = Nobody()
 
 
 class Mirrored:
-    """One copy in flight: to connections to backends it looks like an exchange whose request is whole."""
+    """One copy in flight: to connections to backends it looks like an exchange whose request is whole, and that is in
+    no session.
+    """
+
+    bound = None
 
     __slots__ = (
         "answered",

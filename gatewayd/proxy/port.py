@@ -22,7 +22,9 @@ _SCHEMES = {"http": b"http", "https": b"https", "tcp": b"tcp"}
 
 
 _ENDLESS = 1 << 30  # seconds, bytes, connections: more than any there will be
-_LITERAL = frozenset({"body_grace", "body_min_rate", "access_log", "trusted_proxies"})  # zero is not "no limit" here
+_LITERAL = frozenset(
+    {"body_grace", "body_min_rate", "access_log", "trusted_proxies", "session_key"}
+)  # zero is not "no limit" here
 
 
 def lift_zeros(settings: Settings) -> Settings:

@@ -170,10 +170,8 @@ class ResponseStream(Stream2):
         self.tunnel = StreamTransport(self)
         head.reason = b"Switching Protocols"
         head.block += b"\r\nsec-websocket-accept: " + accept_of(exchange.head.value(b"sec-websocket-key") or b"")
-        exchange.status = 101
-        exchange.answered = monotonic()
         self.unwatch()
-        exchange.down.switch(head, self, b"")
+        exchange.switch(head, self, b"")
         if ended:
             self.tunnel.received(b"", True)
 

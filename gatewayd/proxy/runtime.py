@@ -131,7 +131,7 @@ class Runtime:
             backend.share_connections(plan.protocol == "h2c")
             self._limit_retries(backend, plan.retries)
             if plan.dns is None:
-                backend.update(plan.endpoints)
+                backend.update(plan.endpoints, plan.draining)
         for key in change.dropped.get("backends", ()):
             moved = True
             gone = self.backends.pop(key, None)
@@ -318,7 +318,7 @@ class Runtime:
         for connection in list(self.connections):
             connection.drain()
         for backend in self.backends.values():
-            for endpoint in backend.endpoints:
+            for endpoint in backend.endpoints + backend.leaving:
                 endpoint.close_idle()
 
     @property
@@ -375,7 +375,7 @@ class Runtime:
                 counts=self.counts.values(),
                 connections=len(self.connections),
                 requests_in_flight=sum(map(_in_flight, self.connections)),
-                idle_upstreams=sum(len(e.idle) for b in self.backends.values() for e in b.endpoints),
+                idle_upstreams=sum(len(e.idle) for b in self.backends.values() for e in b.endpoints + b.leaving),
                 rules=rules,
             )
         )

@@ -227,9 +227,7 @@ class Upstream1(Response1):
             return True
         if not exchange.head.upgrade or head.specials.get(b"upgrade", b"").lower() != exchange.head.upgrade:
             raise Refused(502, "upgrade_not_asked")
-        exchange.status = 101
-        exchange.answered = monotonic()
-        exchange.down.switch(head, self, data[head.end :])
+        exchange.switch(head, self, data[head.end :])
         return False
 
     def _refuse(self, refused: Refused) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import re2
 
 from gatewayd.routing.cors import CrossOrigin
+from gatewayd.routing.sessions import Sessions
 from gatewayd.wire.fields import BlockEdit
 from gatewayd.wire.grpc import is_grpc
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         MatchPlan,
         MirrorPlan,
         PathEdit,
+        Persistence,
         Redirect,
         RoutePlan,
         RulePlan,
@@ -141,6 +143,7 @@ class Rule:
         "plan",
         "refusal",
         "route",
+        "sessions",
         "shares",
         "single",
         "step",
@@ -155,6 +158,7 @@ class Rule:
         self.bounded = plan.timeouts is not None or plan.retry is not None
         self.step = None if plan.filters is None else Step(plan.filters)
         self.shares = tuple(Share(share) for share in plan.shares)
+        self.sessions = None if plan.persistence is None else _sessions(route, plan, plan.persistence, self.shares)
         live = [share for share in self.shares if share.weight > 0]
         self.single = live[0] if len(live) == 1 else None
         self._cumulated = tuple(accumulate(share.weight for share in self.shares))
@@ -174,6 +178,12 @@ class Rule:
             return None
         self._place = place = (self._place + _GOLDEN) % 1.0
         return self.shares[bisect_right(self._cumulated, place * self._total)]
+
+
+def _sessions(route: RoutePlan, plan: RulePlan, persistence: Persistence, shares: tuple[Share, ...]) -> Sessions:
+    """A rule's sessions outlive changes of the route for as long as its name is the same, or else its place."""
+    named = f"name\0{plan.name}" if plan.name else f"index\0{plan.index}"
+    return Sessions(f"{route.key}\0{named}".encode(), persistence, shares)
 
 
 class Match:

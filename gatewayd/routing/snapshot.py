@@ -215,6 +215,7 @@ class BackendPlan(Plan, frozen=True):
     protocol: Literal["http1", "h2c", "ws"] = "http1"
     dns: tuple[str, int] | None = None  # a name outside: resolved by the worker, refreshed in the background
     retries: RetryBudgetPlan | None = None
+    draining: tuple[tuple[str, int], ...] = ()  # beside `endpoints`: only for sessions that began there
 
 
 class CertificatePlan(Plan, frozen=True):
@@ -254,6 +255,7 @@ class Settings(Plan, frozen=True):
     access_log: bool = True
     trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-* fields are believed
     drain_timeout: float = 30.0
+    session_key: bytes = b""  # what tokens of sessions are made with; at most 64 bytes
 
 
 class Snapshot(Plan, frozen=True):

@@ -32,11 +32,14 @@ def item(thing: Object, status: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def configuration(snapshot: Snapshot) -> dict[str, Any]:
-    """The snapshot as plain data: bytes as text, private keys not at all."""
+    """The snapshot as plain data: bytes as text, private keys and keys of sessions not at all."""
     shown = _text(msgspec.to_builtins(snapshot, builtin_types=(bytes,)))
     assert isinstance(shown, dict)  # noqa: S101 - a Struct becomes a dict
     for certificate in shown.get("certificates", {}).values():
         certificate["private_key"] = REDACTED
+    for settings in shown.get("settings", {}).values():
+        if "session_key" in settings:
+            settings["session_key"] = REDACTED
     return shown
 
 

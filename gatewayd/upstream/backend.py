@@ -17,19 +17,24 @@ _EJECTIONS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
 class Backend:
-    """One port of a service. `endpoints` are all, `live` those that did not just fail; `waiting` holds exchanges that
-    wait for a connection because the limit is reached. `requests` counts what was sent here, retries left out.
+    """One port of a service. `endpoints` are all that take new requests, `live` those of them that did not just fail,
+    `leaving` those that take the requests of sessions only, as far as there are any; `waiting` holds exchanges that
+    wait for a connection because the limit is reached. `version` counts the changes of the addresses, `requests` what
+    was sent here, retries left out.
     """
 
     __slots__ = (
         "_counted",
+        "_draining",
         "budget",
         "endpoints",
         "key",
+        "leaving",
         "live",
         "open",
         "requests",
         "shares_connections",
+        "version",
         "waiting",
     )
 
@@ -37,6 +42,9 @@ class Backend:
         self.key = key
         self.endpoints: tuple[Endpoint, ...] = ()
         self.live: tuple[Endpoint, ...] = ()
+        self.leaving: tuple[Endpoint, ...] = ()
+        self._draining: tuple[tuple[str, int], ...] = ()
+        self.version = 0
         self.open = 0
         self.requests = 0
         self.shares_connections = False
@@ -47,25 +55,47 @@ class Backend:
     def __repr__(self) -> str:
         return f"<Backend {self.key} {list(self.endpoints)}>"
 
-    def update(self, addresses: Iterable[tuple[str, int]]) -> None:
+    def update(self, addresses: Iterable[tuple[str, int]], draining: Iterable[tuple[str, int]] = ()) -> None:
         """Serve these addresses from now on. Known endpoints keep their connections; the others lose the idle ones,
-        and what is in flight to them finishes.
+        and what is in flight to them finishes. Those that are `draining` are among the others, until a session asks.
         """
-        known = {endpoint.address: endpoint for endpoint in self.endpoints}
+        known = {endpoint.address: endpoint for endpoint in (*self.endpoints, *self.leaving)}
         kept = tuple(
             known.pop(address) if address in known else Endpoint(*address) for address in dict.fromkeys(addresses)
         )
+        self._draining = tuple(address for address in draining if address not in {one.address for one in kept})
+        self.leaving = tuple(known.pop(one.address) for one in self.leaving if one.address in self._draining)
         for endpoint in known.values():
             endpoint.gone = True
             endpoint.close_idle()
         self.endpoints = kept
+        self.version += 1
         self._choose_live()
+
+    def bindable(self) -> tuple[Endpoint, ...]:
+        """The endpoints that a session may be bound to: all that take new requests, and those that are draining."""
+        known = {endpoint.address: endpoint for endpoint in self.leaving}
+        self.leaving = tuple(known.get(address) or Endpoint(*address) for address in self._draining)
+        return self.endpoints + self.leaving
+
+    def has_other(self, endpoint: Endpoint | None) -> bool:
+        """Whether there is an endpoint for new requests besides this one."""
+        return any(one is not endpoint for one in self.endpoints)
+
+    def make_room(self, endpoint: Endpoint) -> None:
+        """Close an idle connection to another endpoint, so that one to this endpoint can take its place."""
+        for other in self.endpoints + self.leaving:
+            if other.idle and other is not endpoint:
+                connection = next(iter(other.idle))
+                del other.idle[connection]
+                connection.close()
+                return
 
     def share_connections(self, shares: bool) -> None:
         """Whether one connection carries many exchanges (HTTP/2). What is pooled speaks one protocol only."""
         if shares != self.shares_connections:
             self.shares_connections = shares
-            for endpoint in self.endpoints:
+            for endpoint in self.endpoints + self.leaving:
                 endpoint.close_idle()
 
     def pick(self, tried: Endpoint | None = None) -> Endpoint | None:

@@ -17,7 +17,7 @@ def config(spec: str) -> GatewayConfig:
 
 
 def test_every_setting_has_exactly_one_field_and_every_field_a_setting():
-    assert {*SETTINGS, "trusted_proxies"} == set(Settings.__struct_fields__)
+    assert {*SETTINGS, "trusted_proxies", "session_key"} == set(Settings.__struct_fields__)
     spec = GatewayConfigSpec()
     fields = {
         (section, attribute)

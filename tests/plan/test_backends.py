@@ -97,11 +97,6 @@ ENDPOINTS = [
         [endpoint_slice(at("10.0.0.1", ready=False, serving=True, terminating=True), at("10.0.0.2", ready=False))],
         [("10.0.0.1", 8080)],
     ),
-    (
-        service(),
-        [endpoint_slice(at("10.0.0.1", ready=False, serving=True, terminating=True), "10.0.0.2")],
-        [("10.0.0.2", 8080)],
-    ),
     (service(), [endpoint_slice(at("10.0.0.1", ready=False, serving=False, terminating=True))], []),
     (  # two families, and the same endpoint twice
         service(),
@@ -216,3 +211,21 @@ def test_a_policy_for_one_port_leaves_the_others_alone(section: str, failure: st
     two = service("cart", NAMED, {"port": 81, "name": "admin"})
     slices = endpoint_slice("10.0.0.1", ports=[{"name": "web", "port": 1}, {"name": "admin", "port": 2}])
     assert share(plan(route(), two, slices, policy(sectionName=section)))[0] == failure
+
+
+GOES = {"ready": False, "serving": True, "terminating": True}
+DRAINING = [
+    # Terminating endpoints that still serve keep the sessions that they have (GEP-1619), beside those that are ready.
+    ([at("10.0.0.1", **GOES), "10.0.0.2"], ["10.0.0.2"], ["10.0.0.1"]),
+    ([at("10.0.0.1", **GOES), at("10.0.0.2", **GOES)], ["10.0.0.1", "10.0.0.2"], []),
+    ([at("10.0.0.1", **GOES), "10.0.0.2", at("10.0.0.1", **GOES)], ["10.0.0.2"], ["10.0.0.1"]),
+    ([at("10.0.0.1", **GOES), "10.0.0.1"], ["10.0.0.1"], []),  # two slices say different things while they change
+    ([at("10.0.0.1", ready=False, serving=True), "10.0.0.2"], ["10.0.0.2"], []),
+    ([at("10.0.0.1", ready=False, serving=False, terminating=True), "10.0.0.2"], ["10.0.0.2"], []),
+]
+
+
+@pytest.mark.parametrize(("endpoints", "serving", "draining"), DRAINING)
+def test_draining_endpoints(endpoints: list[Any], serving: list[str], draining: list[str]) -> None:
+    found = plan(route(), service(), endpoint_slice(*endpoints)).snapshot.backends["shop/cart:80"]
+    assert [[host for host, _ in some] for some in (found.endpoints, found.draining)] == [serving, draining]

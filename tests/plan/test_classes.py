@@ -171,3 +171,57 @@ def test_conditions_repeat_the_generation_of_their_object() -> None:
     }
     for number, conditions in entries.items():
         assert {one["observedGeneration"] for one in conditions} == {number}
+
+
+def keyed(name: str, ns: str = "shop") -> str:
+    return config("keyed", ns, sessions={"keySecretRef": {"name": name}})
+
+
+def secret(ns: str = "shop", **data: str) -> str:
+    return document("v1", "Secret", "session-key", ns, stringData=data)
+
+
+LONG = "0123456789abcdef"
+KEYS = [
+    # (documents, what is said where it is of no use)
+    ([keyed("session-key"), secret(key=LONG)], ""),
+    ([keyed("session-key"), secret(key=LONG * 20)], ""),
+    ([keyed("gone")], "Secret shop/gone of spec.sessions.keySecretRef of GatewayConfig shop/keyed does not exist"),
+    ([keyed("session-key"), secret(ns="other", key=LONG)], "does not exist"),
+    ([keyed("session-key"), secret(key=LONG[1:])], "has no value `key` of 16 bytes or more"),
+    ([keyed("session-key"), secret(token=LONG)], "has no value `key` of 16 bytes or more"),
+]
+
+
+@pytest.mark.parametrize(("documents", "message"), KEYS)
+def test_the_key_of_sessions(documents: list[str], message: str) -> None:
+    """Nothing is served without the key that is asked for: it would be with tokens that anybody can make."""
+    result = plan(gateway_class("gatewayd", OURS), gateway("edge", infrastructure=refer("keyed")), *documents)
+    keys = {settings.session_key for settings in result.snapshot.settings.values()} - {b""}
+    assert (len(keys), bool(result.snapshot.ports)) == ((0, False) if message else (1, True))
+    assert all(len(key) == 32 and LONG.encode() not in key for key in keys)
+    assert [message in problem.message for problem in result.problems] == ([True] if message else [])
+
+
+def test_the_key_of_the_gateway_goes_before_that_of_its_class() -> None:
+    def key(*names: str) -> bytes:
+        outer = refer("keyed") if "class" in names else {}
+        inner: dict[str, Any] = {"infrastructure": refer("keyed")} if "gateway" in names else {}
+        documents = [keyed("session-key", ns) for ns in ("default", "shop")]
+        documents += [secret("default", key=LONG), secret("shop", key=LONG.upper())]
+        result = plan(gateway_class("gatewayd", OURS, **outer), gateway("edge", **inner), *documents)
+        (listener,) = result.snapshot.ports[":80"].listeners
+        return result.snapshot.settings[listener.settings].session_key
+
+    assert key() == b""
+    assert key("class", "gateway") == key("gateway") != key("class") != b""
+
+
+def test_a_key_that_changes_is_followed() -> None:
+    planner = Planner()
+    documents = [gateway_class("gatewayd", OURS), gateway("edge", infrastructure=refer("keyed")), keyed("session-key")]
+    found = []
+    for value in (LONG, LONG.upper()):
+        objects = Objects([item for text in (*documents, secret(key=value)) for item in parse(text)])
+        found.append(planner.plan(objects, Options()).snapshot.settings["shop/keyed"].session_key)
+    assert found[0] != found[1]

@@ -50,6 +50,9 @@ REFUSED = [
     (header("Cookie"), "header.name Cookie"),
     (header("Transfer-Encoding"), "header.name"),
     (header("HOST"), "header.name"),
+    (header("X-Request-Id"), "header.name"),
+    (header("x_forwarded_for"), "header.name"),  # the gateway takes it for the other one, as some backends do
+    (header("TE"), "header.name"),
 ]
 
 

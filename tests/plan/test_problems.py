@@ -56,8 +56,6 @@ spec:
       port: 81
     - name: cart
       port: 80
-    sessionPersistence:
-      cookie: {}
 ---
 apiVersion: v1
 kind: Service
@@ -81,8 +79,7 @@ EXPECTED = [
     ),
     (36, "HTTPRoute shop/cart", "spec.rules[0]", "rule dropped", "", "error"),
     (44, "HTTPRoute shop/cart", "spec.rules[1].backendRefs[0]", "has no port 81; its ports are 80", "80", "error"),
-    (48, "HTTPRoute shop/cart", "spec.rules[1].sessionPersistence", "not served yet", "", "warning"),
-    (57, "Service shop/cart", "spec.ports", "no EndpointSlice", "addressType: IPv4", "warning"),
+    (55, "Service shop/cart", "spec.ports", "no EndpointSlice", "addressType: IPv4", "warning"),
 ]
 
 

@@ -258,22 +258,6 @@ def test_such_filters_on_a_backend_close_its_share_only(spec: dict[str, Any], re
     assert [(one.failure, one.backend, one.weight) for one in shares] == [(reason, "", 3), ("", "shop/cart:80", 1)]
 
 
-OPEN = [
-    ({"sessionPersistence": {"type": "Cookie", "cookie": {}}}, "spec.rules[0].sessionPersistence"),
-]
-
-
-@pytest.mark.parametrize(("fields", "path"), OPEN)
-def test_fields_that_are_not_served_yet_are_told_and_the_rule_is_served(fields: dict[str, Any], path: str) -> None:
-    result = plan(rule(**fields))
-    condition = next(one for one in conditions(result) if one["type"] == "gatewayd.dev/NotServed")
-    assert (condition["status"], condition["reason"]) == ("True", "UnsupportedField")
-    assert path in condition["message"]
-    (found,) = result.snapshot.routes["HTTPRoute/shop/cart"].rules
-    assert (found.refusal, found.shares[0].failure) == ("", "")
-    assert [(one.field, one.severity) for one in result.problems] == [(path, "warning")]
-
-
 MIRRORS: list[tuple[dict[str, Any], MirrorPlan]] = [
     ({}, MirrorPlan("shop/cart:80")),
     ({"percent": 20}, MirrorPlan("shop/cart:80", 20, 100)),

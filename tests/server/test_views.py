@@ -7,7 +7,7 @@ import orjson
 
 from gatewayd.api.encode import REDACTED
 from gatewayd.api.problem import Problem
-from gatewayd.routing.snapshot import CertificatePlan, ListenerPlan, PortPlan, Snapshot
+from gatewayd.routing.snapshot import CertificatePlan, ListenerPlan, PortPlan, Settings, Snapshot
 from gatewayd.server.views import configuration, listing
 from gatewayd.sources.files import FileSource
 
@@ -60,9 +60,12 @@ def test_the_configuration_is_readable_and_has_no_private_key() -> None:
         3,
         ports={":443": PortPlan(":443", "", 8443, 443, "https", (listener,))},
         certificates={"shop/key": CertificatePlan("shop/key", b"-----BEGIN CERTIFICATE", b"PRIVATE", (b"\xff",))},
+        settings={"default": Settings(), "shop/keyed": Settings(session_key=b"PRIVATE")},
     )
     shown = configuration(snapshot)
     assert b"PRIVATE" not in orjson.dumps(shown)
     assert shown["certificates"]["shop/key"]["private_key"] == REDACTED
+    assert shown["settings"]["shop/keyed"]["session_key"] == REDACTED
+    assert "session_key" not in shown["settings"]["default"]
     assert shown["ports"][":443"]["listeners"][0]["hosts"] == {"*.example.com": ["r"], "": []}
     assert snapshot.certificates["shop/key"].private_key == b"PRIVATE"
