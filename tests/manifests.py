@@ -10,6 +10,7 @@ from typing import Any
 
 Manifest = dict[str, Any]
 API = "gateway.networking.k8s.io"
+X_API = "gateway.networking.x-k8s.io/v1alpha1"
 
 
 class Folder:
@@ -124,3 +125,19 @@ def secret(name: str, certificate: bytes, key: bytes) -> Manifest:
     data = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
     metadata = {"name": name}
     return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": data}
+
+
+def xbackend(name: str, hostname: str, port: int, **spec: Any) -> Manifest:
+    body = {"type": "ExternalHostname", "externalHostname": {"hostname": hostname}, "port": {"port": port}, **spec}
+    return {"apiVersion": X_API, "kind": "XBackend", "metadata": {"name": name}, "spec": body}
+
+
+def outside(name: str, **more: Any) -> Manifest:
+    """A reference to an XBackend."""
+    return {"group": "gateway.networking.x-k8s.io", "kind": "XBackend", "name": name, **more}
+
+
+def traffic_policy(name: str, target: str, **spec: Any) -> Manifest:
+    """A policy for a Service."""
+    body = {"targetRefs": [{"group": "", "kind": "Service", "name": target}], **spec}
+    return {"apiVersion": X_API, "kind": "XBackendTrafficPolicy", "metadata": {"name": name}, "spec": body}

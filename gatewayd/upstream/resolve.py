@@ -1,4 +1,4 @@
-"""Names of ExternalName backends, resolved in the background and never for a request. The last good answer is kept."""
+"""Names of backends outside, resolved in the background and never for a request. The last good answer is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Resolver:
         self._loop = loop
         self._names: dict[str, tuple[str, int]] = {}
         self._due: dict[str, float] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[tuple[str, tuple[str, int]], asyncio.Task[None]] = {}  # a slow name delays no other
 
     def update(self, names: Mapping[str, tuple[str, int]], backends: Mapping[str, Backend]) -> None:
         """Resolve these (backend key -> host, port) from now on."""
@@ -37,8 +37,9 @@ class Resolver:
     def tick(self, now: float, backends: Mapping[str, Backend]) -> None:
         """Start the look-ups that are due."""
         for key, due in self._due.items():
-            if due <= now and key not in self._running and key in backends:
-                self._running[key] = self._loop.create_task(self._resolve(key, self._names[key], backends))
+            asked = (key, self._names[key])
+            if due <= now and asked not in self._running and key in backends:
+                self._running[asked] = self._loop.create_task(self._resolve(*asked, backends))
 
     async def settle(self) -> None:
         """Wait for the look-ups that are under way (a worker is not ready before)."""
@@ -52,7 +53,7 @@ class Resolver:
         except (OSError, UnicodeError):  # unknown, or no name at all
             pass
         finally:
-            self._running.pop(key, None)
+            self._running.pop((key, name), None)
         if self._names.get(key) != name:
             return  # another name took its place meanwhile, and is due at once
         backend = backends.get(key)  # maybe not the one of the beginning: it can have gone and come back

@@ -19,6 +19,7 @@ class Loop:
         self.now = 0.0
         self.asked: list[str] = []
         self.answer: list[str] | Exception = []
+        self.gate: asyncio.Event | None = None  # where answers are slow: until then
         self.create_task = real.create_task
 
     def time(self) -> float:
@@ -26,9 +27,12 @@ class Loop:
 
     async def getaddrinfo(self, host: str, port: int, *, type: socket.SocketKind) -> list[Any]:  # noqa: A002
         self.asked.append(host)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return [(socket.AF_INET, type, 6, "", (address, port)) for address in self.answer]
+        answer = self.answer
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return [(socket.AF_INET, type, 6, "", (address, port)) for address in answer]
 
 
 def run(steps: Any) -> None:
@@ -111,5 +115,25 @@ def test_a_backend_that_came_back_gets_the_answer():
         backends["b"] = Backend("b")
         await resolver.settle()
         assert hosts(backends) == ["10.0.0.1"]
+
+    run(steps)
+
+
+def test_a_slow_answer_to_an_old_name_keeps_no_new_one_waiting():
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        loop.answer = ["10.0.0.2"]
+        loop.gate = asyncio.Event()
+        resolver.tick(REFRESH, backends)
+        await asyncio.sleep(0)
+        slow, loop.gate = loop.gate, None
+        loop.answer = ["10.0.0.3"]
+        resolver.update({"b": ("other.example", 80)}, backends)
+        for _ in range(5):  # turns of the loop
+            await asyncio.sleep(0)
+        assert hosts(backends) == ["10.0.0.3"]
+        slow.set()
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.3"]
+        assert loop.asked[1:] == ["name.example", "other.example"]
 
     run(steps)
