@@ -4,10 +4,11 @@ A file that cannot be parsed keeps its last good objects; so does an object that
 unreadable for now. What was taken out of a file that can be parsed is gone, and so is what stood in a removed file.
 """
 
-# ruff: noqa: PTH100, PTH114, PTH123
+# ruff: noqa: PTH100, PTH114, PTH123, PTH206
 # Thousands of files are looked at in each walk, and pathlib costs several times as much as os.path.
 from __future__ import annotations
 
+import bisect
 import gc
 import os
 import time
@@ -22,6 +23,7 @@ from gatewayd.api.pieces import MAX_FILE_BYTES
 from gatewayd.api.problem import Problem
 from gatewayd.sources.file import File
 from gatewayd.sources.scan import Scan, Signature, advice, nothing, scan, signature
+from gatewayd.sources.tree import Tree
 
 # A file system stamps times with the tick of the kernel: two writes within one leave the same signature.
 TICK_NS = 50_000_000
@@ -48,7 +50,7 @@ class FileSource:
         """Nothing is read before the first `load`."""
         self.paths = [os.path.normpath(os.fspath(path)) for path in paths]
         self._files: dict[str, File] = {}
-        self._by_absolute_path: dict[str, str] = {}
+        self._tree = Tree()
         self._walked = Scan()
         self._objects = Objects()
         self._problems: list[Problem] | None = None
@@ -60,23 +62,41 @@ class FileSource:
         """Read what changed and return everything. Never raises for what it finds in files.
 
         `changed` are the only paths that may have changed, if the caller knows (a watcher does); anything among them
-        that is no file read before leads to a full walk.
+        of which it is not clear what it means leads to a full walk.
         """
-        known = None if changed is None else self._known(changed)
         self._versions = []
+        known = None if changed is None else self._known(changed)
         collecting = gc.isenabled()
         gc.disable()  # thousands of objects are made that all stay: looking for cycles takes a third of the time
         try:
             touched = self._walk() if known is None else self._look(known | self._writing)
-            return self._result(touched)
+            return self._result(touched or self._versions is None)
         finally:
             if collecting:
                 gc.enable()
 
     def _known(self, changed: Iterable[str | os.PathLike[str]]) -> set[str] | None:
-        """The given paths as paths of known files; None when one of them is something else."""
-        paths = {self._by_absolute_path.get(os.path.abspath(path)) for path in changed}
-        return None if None in paths else {path for path in paths if path is not None}
+        """The files that are meant; those that are new are among ours afterwards. None when only a walk can tell."""
+        known, new = set(), set()
+        for each in {os.path.abspath(path) for path in changed}:
+            path = self._tree.path(each)
+            if path in self._files:
+                known.add(path)
+            elif self._tree.new(path):
+                new.add(path)
+            elif not self._tree.ignored(each):
+                return None
+        if new:
+            self._enter(new)
+        return known | new
+
+    def _enter(self, paths: set[str]) -> None:
+        """Take in new files, each at the place where a walk would come upon it."""
+        names = list(self._files)
+        for path in paths:
+            bisect.insort(names, path, key=lambda each: each.split(os.sep))
+        self._files = {path: self._files.get(path) or File(path) for path in names}
+        self._versions = None
 
     def _walk(self) -> bool:
         """Compare all files with their signatures."""
@@ -93,7 +113,7 @@ class FileSource:
         if list(files) != list(self._files):
             touched, self._versions = True, None
         self._files = files
-        self._by_absolute_path = {os.path.abspath(path): path for path in files}
+        self._tree = Tree(self.paths, walked)
         self._writing &= set(files)
         return touched
 
@@ -114,8 +134,6 @@ class FileSource:
     def _drop(self, path: str) -> bool:
         del self._files[path]
         self._versions = None
-        self._by_absolute_path.pop(os.path.abspath(path), None)
-        self._walked.found.pop(path, None)
         self._writing.discard(path)
         return True
 

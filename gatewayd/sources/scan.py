@@ -21,10 +21,13 @@ class Scan(msgspec.Struct):
     """`found` maps each file to its signature, in reading order; None marks one that is there but cannot be read.
 
     `lost` holds directories (and given paths) that could not be looked into: what was read below them earlier stays.
+    `directories` are those that were looked into, the first of them first; `links`: there are symbolic links in them.
     """
 
     found: dict[str, Signature | None] = msgspec.field(default_factory=dict)
     lost: list[str] = msgspec.field(default_factory=list)
+    directories: list[str] = msgspec.field(default_factory=list)
+    links: bool = False
     problems: list[Problem] = msgspec.field(default_factory=list)
 
 
@@ -70,7 +73,9 @@ def _walk(directory: str, seen: set[tuple[int, int]], result: Scan) -> None:
     except OSError as error:
         _lose(result, directory, error)
         return
+    result.directories.append(directory)
     for child in children:
+        result.links |= child.is_symlink()
         if _is_directory(child):
             _walk(child.path, seen, result)
         elif child.name.endswith(SUFFIXES) and not _refused(child, result):

@@ -444,8 +444,9 @@ def test_the_set_up_of_a_cluster_is_skipped_without_parsing(folder: Path):
 
 
 DOCUMENTS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz")), max_size=3)
+FILES = ["1.yaml", "2.yaml", "sub/3.yaml", "sub.yaml", ".4.yaml", ".git/5.yaml", "6.yaml~"]
 EDITS = st.lists(
-    st.tuples(st.sampled_from(["1.yaml", "2.yaml", "sub/3.yaml"]), st.one_of(st.none(), DOCUMENTS), st.booleans()),
+    st.tuples(st.sampled_from(FILES), st.one_of(st.none(), DOCUMENTS), st.booleans()),
     min_size=1,
     max_size=8,
 )
@@ -457,6 +458,7 @@ def test_after_any_edits_it_is_as_if_read_afresh(edits: list[tuple[str, list[tup
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "sub").mkdir()
+        (folder / ".git").mkdir()
         source = FileSource([folder])
         source.load()
         for file, content, hinted in edits:
