@@ -57,6 +57,7 @@ class Downstream1(Intake1):
         self.exchange: Exchange | None = None
         self.decoder: ChunkedBody | None = None
         self.splice = None
+        self.sipping = False
         self.tail = b""
         self.scanned = self.left = self.received = 0
         self.body_began = 0.0
@@ -269,6 +270,9 @@ class Downstream1(Intake1):
         self.exchange = None
         self.decoder = None
         self._stop_splice()
+        if self.sipping:
+            self.sipping = False
+            self.transport.set_protocol(self)
         if not self.keep:
             self._close()
             return

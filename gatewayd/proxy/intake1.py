@@ -6,7 +6,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from gatewayd.proxy.replies1 import Replies1
+from gatewayd.proxy.sips import SIP, Sips
 from gatewayd.proxy.splice import LONG, Splice, splice
+from gatewayd.wire.body import gathered
 from gatewayd.wire.fields import allowed_trailers
 from gatewayd.wire.refused import Refused
 
@@ -24,19 +26,23 @@ class Intake1(Replies1):
     clear text.
     """
 
-    __slots__ = ("body_began", "deadline", "decoder", "held", "received", "splice")
+    __slots__ = ("body_began", "deadline", "decoder", "held", "received", "sipping", "splice")
 
     body_began: float
     deadline: float
     decoder: ChunkedBody | None
     held: bool
     received: int
+    sipping: bool
     splice: Splice | None
 
     def _receive(self, data: bytes) -> None:
         exchange = self.exchange
         assert exchange is not None
         self.received += len(data)
+        if len(data) > SIP and not self.sipping and self.port.scheme == b"http":
+            self.sipping = True
+            self.transport.set_protocol(Sips(self))
         if self.left > 0:
             body = data[: self.left] if len(data) > self.left else data
             self.tail = data[self.left :] if len(data) > self.left else b""
@@ -50,13 +56,19 @@ class Intake1(Replies1):
             except Refused as refused:
                 self._refuse_body(refused)
                 return
-            if pieces or not self.left:
-                exchange.send_body(b"".join(pieces), not self.left, self.trailers())
+            self._pass_on(exchange, gathered(pieces, len(data)))
         if not self.left:
             if self.exchange is exchange:
                 self.deadline = NEVER
         elif self.deadline != NEVER:
             self._expect_body(monotonic())
+
+    def _pass_on(self, exchange: Exchange, pieces: list[bytes]) -> None:
+        last = pieces.pop() if pieces else b""
+        for piece in pieces:
+            exchange.send_body(piece, False)
+        if last or not self.left:
+            exchange.send_body(last, not self.left, self.trailers())
 
     def _decode(self, data: bytes) -> list[bytes]:
         assert self.decoder is not None

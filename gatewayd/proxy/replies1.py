@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
-from gatewayd.wire.body import chunk, last_chunk
+from gatewayd.wire.body import chunks, last_chunk
 from gatewayd.wire.fields import allowed_trailers
 
 if TYPE_CHECKING:
@@ -92,24 +92,24 @@ class Replies1(asyncio.BaseProtocol):
         self.reply_chunked = True
         announced = head.specials.get(b"trailer") if request.trailers else None
         names = b"" if announced is None else b"\r\ntrailer: " + announced
-        return b"\r\ntransfer-encoding: chunked%b%b\r\n\r\n" % (names, close), self._chunk(data, ended, trailers)
+        framing = b"\r\ntransfer-encoding: chunked%b%b\r\n\r\n" % (names, close)
+        return framing, b"".join(self._chunks(data, ended, trailers))
 
-    def _chunk(self, data: bytes, ended: bool, trailers: bytes) -> bytes:
+    def _chunks(self, data: bytes, ended: bool, trailers: bytes) -> tuple[bytes, ...]:
         """`data` as a chunk, with the last chunk when this is the end."""
-        framed = chunk([data])
         if not ended:
-            return framed
+            return chunks(data)
         exchange = self.exchange
         wanted = trailers and exchange is not None and exchange.head.trailers
-        return framed + last_chunk(allowed_trailers(trailers) if wanted else b"")
+        return chunks(data, last_chunk(allowed_trailers(trailers) if wanted else b""))
 
     def reply_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
         """More of a response's body."""
         if self.reply_silent:
             return
         if self.reply_chunked:
-            data = self._chunk(data, ended, trailers)
-        if data:
+            self.transport.writelines(self._chunks(data, ended, trailers))
+        elif data:
             self.write(data)
 
     @property

@@ -6,7 +6,9 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.sips import SIP, Sips
 from gatewayd.proxy.splice import LONG, Splice, splice
+from gatewayd.wire.body import gathered
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Response1(asyncio.Protocol):
         "left",
         "runtime",
         "settings",
+        "sipping",
         "splice",
         "tail",
         "transport",
@@ -47,20 +50,22 @@ class Response1(asyncio.Protocol):
     left: int | None
     runtime: Runtime
     settings: Settings
+    sipping: bool
     splice: Splice | None
     tail: bytes
     transport: Any
 
     def _read_body(self, exchange: Exchange, data: bytes) -> None:
         self.deadline = monotonic() + self.settings.stream_idle_timeout
+        if len(data) > SIP and not self.sipping:
+            self.sipping = True
+            self.transport.set_protocol(Sips(self))
         left = self.left
         if left == UNTIL_CLOSE:
             exchange.respond_body(data, False)
         elif left == CHUNKED:
-            body, ended = self._decode(data)
             assert self.decoder is not None
-            if body or ended:
-                exchange.respond_body(body, ended, self.decoder.trailers)
+            self._pass_on(exchange, self._decode(data))
         else:
             assert left is not None
             self.left = left = left - len(data)
@@ -69,13 +74,24 @@ class Response1(asyncio.Protocol):
                 self._spare()
             exchange.respond_body(data, left <= 0)
 
-    def _decode(self, data: bytes) -> tuple[bytes, bool]:
-        decoder = self.decoder
-        assert decoder is not None
-        pieces, rest = decoder.feed(data)
+    def _decode(self, data: bytes) -> list[bytes]:
+        """Pieces of the body: its chunks, or one for many that are short."""
+        assert self.decoder is not None
+        pieces, rest = self.decoder.feed(data)
         if rest:
             self._spare()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces), decoder.done
+        return gathered(pieces, len(data))
+
+    def _pass_on(self, exchange: Exchange, pieces: list[bytes]) -> None:
+        decoder = self.decoder
+        assert decoder is not None
+        last = pieces.pop() if pieces else b""
+        for piece in pieces:
+            exchange.respond_body(piece, False)
+            if self.exchange is not exchange:
+                return
+        if last or decoder.done:
+            exchange.respond_body(last, decoder.done, decoder.trailers)
 
     def _spare(self) -> None:
         """Bytes that belong to no response could be taken for the next one's: the connection is never used again."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.proxy.gone import GONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from gatewayd.proxy.port import Port
 
@@ -152,6 +152,12 @@ class TlsConnection(asyncio.Protocol):
         if data:
             self._write_record(data)
             self.transport.write(self._outgoing.read())
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        """Send application data in one write; a short record more costs less than to copy a long piece."""
+        for piece in pieces:
+            self._write_record(piece)
+        self._flush()
 
     def _notify(self) -> None:
         """Send close_notify (RFC 8446 section 6.1), once."""

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.response1 import NEVER, Response1
-from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
+from gatewayd.wire.body import ChunkedBody, chunks, last_chunk
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE, UNTIL_END
 from gatewayd.wire.head import parse_response
 from gatewayd.wire.refused import Refused
@@ -52,6 +52,7 @@ class Upstream1(Response1):
         self.exchange: Exchange | None = None
         self.decoder = None
         self.splice = None
+        self.sipping = False
         self.request_chunked = False
         self.left = None
         self.tail = b""
@@ -114,7 +115,7 @@ class Upstream1(Response1):
             fields += b"\r\ntransfer-encoding: chunked"
             if b"trailer" in head.specials:
                 fields += b"\r\ntrailer: " + head.specials[b"trailer"]
-            body = chunk([body]) + (last_chunk(trailers) if ended else b"")
+            body = b"".join(chunks(body, last_chunk(trailers) if ended else b""))
         elif b"content-length" in head.specials:
             fields += b"\r\ncontent-length: %d" % head.length
         if head.upgrade:
@@ -126,8 +127,8 @@ class Upstream1(Response1):
     def send_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
         """More of the request's body."""
         if self.request_chunked:
-            data = chunk([data]) + (last_chunk(trailers) if ended else b"")
-        if data:
+            self.transport.writelines(chunks(data, last_chunk(trailers) if ended else b""))
+        elif data:
             self.write(data)
         if ended:
             self.request_ended = True
@@ -205,8 +206,8 @@ class Upstream1(Response1):
         elif length == CHUNKED:
             self.left = CHUNKED
             self.decoder = ChunkedBody(self.settings.trailer_bytes)
-            body, ended = self._decode(data[head.end :])
-            trailers = self.decoder.trailers
+            body = b"".join(self._decode(data[head.end :]))
+            ended, trailers = self.decoder.done, self.decoder.trailers
         else:
             self.left = UNTIL_CLOSE
             self.keep = False
@@ -242,6 +243,9 @@ class Upstream1(Response1):
         """The exchange is over: serve one that waits, or go back to the pool, or close."""
         self.exchange = None
         self.decoder = None
+        if self.sipping:
+            self.sipping = False
+            self.transport.set_protocol(self)
         endpoint = self.endpoint
         if not self.keep or not self.request_ended or self.blocked:
             self.abort()

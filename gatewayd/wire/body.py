@@ -7,6 +7,7 @@ from gatewayd.wire.refused import Refused
 
 MAX_CHUNK_LINE = 256
 MAX_EXTENSION_BYTES = 16384
+_COPIED_BELOW = 8192
 
 _LINE, _DATA, _AFTER, _TRAILERS, _DONE = range(5)
 
@@ -102,10 +103,22 @@ _STEPS = {_LINE: ChunkedBody._line, _AFTER: ChunkedBody._after, _TRAILERS: Chunk
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-def chunk(pieces: list[bytes]) -> bytes:
-    """These pieces as one chunk; b"" for no bytes, because an empty chunk would end the body."""
-    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+def gathered(pieces: list[bytes], size: int) -> list[bytes]:
+    """The pieces that came with one read of `size` bytes; joined if they are short on average, because each costs a
+    write.
+    """
+    return [b"".join(pieces)] if len(pieces) * _COPIED_BELOW > size else pieces
+
+
+def chunks(data: bytes, end: bytes = b"") -> tuple[bytes, ...]:
+    """`data` as one chunk, and what ends the body, as pieces to be written one after the other; long data is not
+    copied. No bytes make no chunk, because an empty one would end the body.
+    """
+    if not data:
+        return (end,) if end else ()
+    if len(data) < _COPIED_BELOW:
+        return (b"%x\r\n%b\r\n%b" % (len(data), data, end),)
+    return (b"%x\r\n" % len(data), data, b"\r\n" + end)
 
 
 def last_chunk(trailers: bytes = b"") -> bytes:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from gatewayd.proxy.downstream1 import Downstream1
@@ -96,6 +96,21 @@ class Transport:
             if self.kept > self.high and not self.full:
                 self.full = True
                 self.protocol.pause_writing()
+
+    def deliver(self, data: bytes) -> None:
+        if hasattr(self.protocol, "data_received"):
+            self.protocol.data_received(data)
+            return
+        while data:
+            buffer = self.protocol.get_buffer(-1)
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            self.protocol.buffer_updated(size)
+            data = data[size:]
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self.write(piece)
 
     def get_write_buffer_size(self) -> int:
         return self.kept
@@ -419,7 +434,7 @@ class Conversation:
 
     def _turn(self, transport: Transport) -> bool:
         if transport.state == "open" and transport.reading and transport.inbox:
-            transport.protocol.data_received(transport.inbox.popleft())
+            transport.deliver(transport.inbox.popleft())
             return True
         if transport.state != "open" and not transport.lost and not (transport.state == "closed" and transport.full):
             transport.lost = True

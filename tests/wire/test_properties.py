@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from gatewayd.wire.body import ChunkedBody, chunk, last_chunk
+from gatewayd.wire.body import ChunkedBody, chunks, last_chunk
 from gatewayd.wire.fields import FORBIDDEN_TRAILERS, BlockEdit, allowed_trailers, join_block, split_block, without
 from gatewayd.wire.head import HeadLimits
 from gatewayd.wire.path import normalise
@@ -51,7 +51,7 @@ def test_random_bytes_are_refused_or_incomplete(data: bytes):
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=5), FIELDS, st.binary(max_size=10))
 def test_chunks_that_are_written_are_read(pieces: list[bytes], fields: list[tuple[bytes, bytes]], rest: bytes):
-    wire = b"".join(chunk([piece]) for piece in pieces) + last_chunk(join_block(fields))
+    wire = b"".join(b"".join(chunks(piece)) for piece in pieces) + last_chunk(join_block(fields))
     decoder = ChunkedBody()
     body, left = decoder.feed(wire + rest)
     assert (b"".join(body), left, decoder.done) == (b"".join(pieces), rest, True)
@@ -59,8 +59,16 @@ def test_chunks_that_are_written_are_read(pieces: list[bytes], fields: list[tupl
 
 
 def test_no_bytes_make_no_chunk():
-    assert chunk([]) == chunk([b""]) == b""
-    assert chunk([b"a", b"b"]) == b"2\r\nab\r\n"
+    assert chunks(b"") == ()
+    assert chunks(b"", b"end") == (b"end",)
+
+
+@pytest.mark.parametrize("size", [1, 8191, 8192, 70000])
+def test_a_chunk_is_framed_and_long_data_is_not_copied(size: int):
+    data = b"a" * size
+    pieces = chunks(data, b"end")
+    assert b"".join(pieces) == b"%x\r\n%b\r\nend" % (size, data)
+    assert any(piece is data for piece in pieces) == (size >= 8192)
 
 
 @given(FIELDS)
