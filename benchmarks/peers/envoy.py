@@ -43,9 +43,7 @@ def virtual_host(host: str, cluster: str, paths: Sequence[str] = PATHS) -> dict[
     }
 
 
-def web(
-    site: Site, folder: Path, hosts: Sequence[str], cluster: str, paths: Sequence[str] = PATHS
-) -> dict[str, Any]:
+def web(site: Site, folder: Path, hosts: Sequence[str], cluster: str, paths: Sequence[str] = PATHS) -> dict[str, Any]:
     """The HTTP connection manager. HTTP/1.1 and HTTP/2 are told apart by ALPN, or by how they begin."""
     return {
         "name": "envoy.filters.network.http_connection_manager",

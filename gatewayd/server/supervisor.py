@@ -15,7 +15,7 @@ import uvloop
 from gatewayd.api.objects import Objects
 from gatewayd.observe.admin import Admin, split
 from gatewayd.observe.log import Log, describe, fault, now, open_nonblocking
-from gatewayd.routing.snapshot import Snapshot
+from gatewayd.routing.snapshot import Settings, Snapshot
 from gatewayd.server.documents import documents
 from gatewayd.server.follower import Follower, Parts
 from gatewayd.server.limits import account, raise_open_files, share_one_heap
@@ -225,7 +225,9 @@ class Supervisor:
     def _drain_seconds(self) -> float:
         if self.options.drain_timeout is not None:
             return self.options.drain_timeout
-        return max((item.drain_timeout for item in self.snapshot.settings.values()), default=30.0)
+        used = {listener.settings for port in self.snapshot.ports.values() for listener in port.listeners}
+        settings = [value for key, value in self.snapshot.settings.items() if key in used] or [Settings()]
+        return max(item.drain_timeout for item in settings)
 
 
 def announce(line: str) -> None:

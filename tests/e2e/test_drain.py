@@ -90,6 +90,27 @@ def test_what_does_not_end_is_cut_after_the_drain_time(folder: Path):
             pass
 
 
+def test_a_gateway_config_shortens_the_drain_time(folder: Path):
+    limits = {
+        "apiVersion": "gatewayd.dev/v1alpha1",
+        "kind": "GatewayConfig",
+        "metadata": {"name": "short"},
+        "spec": {"timeouts": {"drain": "500ms"}},
+    }
+    found = {"parametersRef": {"group": "gatewayd.dev", "kind": "GatewayConfig", "name": "short"}}
+    listeners = (listener("http", 80), listener("tcp", 90, "TCP"))
+    Folder(folder).write("gateway.yaml", gateway_class(), gateway(*listeners, infrastructure=found), limits)
+    with ExitStack() as stack:
+        served = start(stack, folder)
+        stream = stack.enter_context(socket.create_connection(("127.0.0.1", served.ports[90]), timeout=60))
+        stream.sendall(b"x")
+        assert stream.recv(1) == b"x"
+        began = time.monotonic()
+        served.signal(signal.SIGTERM)
+        assert served.wait() == 0
+        assert time.monotonic() - began < 20  # and not the 30 s of the default
+
+
 def test_a_stream_goes_on_during_the_drain(folder: Path):
     with ExitStack() as stack:
         served = start(stack, folder)
