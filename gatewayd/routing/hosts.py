@@ -47,6 +47,15 @@ class HostTable(Generic[T]):
         else:
             self.exact[pattern] = value
 
+    def drop(self, pattern: bytes) -> None:
+        """Forget the value of a pattern that has one."""
+        if not pattern:
+            self.default = None
+        elif pattern[:2] == b"*.":
+            del self.wildcard[pattern[1:]]
+        else:
+            del self.exact[pattern]
+
     def copy(self) -> HostTable[T]:
         """A table of its own with the same values."""
         other: HostTable[T] = HostTable({})

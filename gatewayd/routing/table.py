@@ -175,8 +175,8 @@ def compile_port(
 def _compile_listener(
     plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None, changed: AbstractSet[str] | None
 ) -> ListenerTable:
-    if before is not None and before.plan is plan and changed is not None:
-        return _update_listener(before, routes, changed)
+    if before is not None and changed is not None:
+        return _update_listener(before, plan, routes, changed)
     compiled, different = _compile_routes(plan, routes, before)
     if before is not None and not different and before.plan is plan:
         return before
@@ -192,20 +192,51 @@ def _compile_listener(
 
 
 def _update_listener(
-    before: ListenerTable, routes: Mapping[str, RoutePlan], changed: AbstractSet[str]
+    before: ListenerTable, plan: ListenerPlan, routes: Mapping[str, RoutePlan], changed: AbstractSet[str]
 ) -> ListenerTable:
-    """The same listener with other rules in some of its routes: only their hostnames are compiled again."""
-    places = before.places()
+    """The listener with other rules in some of its routes, and other routes at some of its hostnames: only these
+    hostnames are compiled again.
+    """
+    moved = _moved(before.plan, plan)
+    places = _moved_places(before, plan, moved) if moved else before.places()
     touched = [key for key in changed if key in places]
-    if not touched:
+    if not touched and before.plan is plan:
         return before
     compiled = dict(before.routes)
-    for key in touched:
+    for key in (key for host in moved for key in before.plan.hosts.get(host, ()) if key not in places):
+        compiled.pop(key, None)
+    attached = [key for host in moved for key in plan.hosts.get(host, ()) if key not in compiled]
+    for key in (*touched, *attached):
         compiled[key] = compile_route(routes[key]) if key in routes else ()
     hosts = before.hosts.copy()
-    for host in {host for key in touched for host in places[key]}:
-        hosts.put(host, _path_table(host, before.plan.hosts[host], compiled))
-    return ListenerTable(before.plan, hosts, compiled, places)
+    for host in moved.union(*(places[key] for key in touched)):
+        if host in plan.hosts:
+            hosts.put(host, _path_table(host, plan.hosts[host], compiled))
+        else:
+            hosts.drop(host)
+    return ListenerTable(plan, hosts, compiled, places)
+
+
+def _moved(old: ListenerPlan, new: ListenerPlan) -> set[bytes]:
+    """The hostnames that came, went or have other routes."""
+    if old.hosts is new.hosts:
+        return set()
+    return {host for host in old.hosts.keys() | new.hosts.keys() if old.hosts.get(host) != new.hosts.get(host)}
+
+
+def _moved_places(before: ListenerTable, plan: ListenerPlan, moved: set[bytes]) -> dict[str, list[bytes]]:
+    """`before.places()` as they are by `plan`, which differs at the hostnames `moved`."""
+    places = dict(before.places())
+    for host in moved:
+        for key in before.plan.hosts.get(host, ()):
+            left = [place for place in places[key] if place != host]
+            if left:
+                places[key] = left
+            else:
+                del places[key]
+        for key in plan.hosts.get(host, ()):
+            places[key] = [*places.get(key, ()), host]
+    return places
 
 
 def _path_table(host: bytes, keys: tuple[str, ...], compiled: Mapping[str, _Bucket]) -> PathTable:
