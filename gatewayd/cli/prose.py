@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gatewayd.cli.session import session_lines
+
 LOSERS_SHOWN = 12  # whose path does not fit; those that nearly won are always shown
 Data = dict[str, Any]
 
@@ -61,6 +63,8 @@ def tell(explanation: Data) -> Iterator[str]:
         yield f"filter    {line}"
     for line in explanation["limits"]:
         yield f"limit     {line}"
+    if explanation["session"] is not None:
+        yield from (f"session   {line}" for line in session_lines(explanation["session"]))
     yield f"answer    {_answer(explanation['answer'])}"
     yield from _backends(explanation["backends"])
     yield from _losers(explanation["candidates"])

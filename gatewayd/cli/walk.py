@@ -7,9 +7,11 @@ from typing import Any
 from gatewayd.api.objects import Objects
 from gatewayd.cli.filters import filter_lines, limit_lines, policy_lines
 from gatewayd.cli.question import Question
+from gatewayd.cli.session import place_of, session
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.routing.explain import Candidate, Explanation, explain
 from gatewayd.routing.rule import Match, Rule, Share
+from gatewayd.routing.sessions import Place
 from gatewayd.routing.snapshot import PortPlan, Settings, Snapshot
 from gatewayd.routing.table import compile_port
 from gatewayd.wire import grpc
@@ -26,7 +28,7 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) 
     """
     where = {"address": plan.address or "*", "port": plan.port, "number": plan.number, "transport": plan.transport}
     found: Data = {"port": where, "listener": None, "rule": None, "candidates": []}
-    found |= {"filters": [], "limits": [], "backends": []}
+    found |= {"filters": [], "limits": [], "session": None, "backends": []}
     table = compile_port(plan, snapshot.routes)
     secured = table.listener(asked.name.encode()) if plan.transport == "https" else None
     if plan.transport == "https" and (secured is None or not secured.plan.certificates):
@@ -69,19 +71,22 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
     if explained.match is None:
         return {"answer": _answer(404, "no_route")}
     rule = explained.match.rule
+    settings = snapshot.settings.get(explained.listener.plan.settings, Settings())
+    place = place_of(rule, head, settings, snapshot)
     data: Data = {
         "rule": {**_named(explained.match), "path_normal_form": head.path.decode()},
         "filters": filter_lines(rule.plan.filters),
         "limits": limit_lines(rule.plan),
+        "session": session(rule, place),
         "backends": [
             {"backend": share.key or _written(rule, index, objects), **_backend(share, rule, snapshot)}
             for index, share in enumerate(rule.shares)
         ],
     }
-    return {**data, "answer": _rule_answer(rule, head, plan, snapshot)}
+    return {**data, "answer": _rule_answer(rule, place, head, plan, snapshot)}
 
 
-def _rule_answer(rule: Rule, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
+def _rule_answer(rule: Rule, place: Place | None, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
     if rule.refusal:
         return _answer(500, rule.refusal)
     path = head.path
@@ -90,7 +95,7 @@ def _rule_answer(rule: Rule, head: RequestHead, plan: PortPlan, snapshot: Snapsh
     if rule.step is not None and rule.step.redirect is not None:
         there = location(rule.step.redirect, plan.transport.encode(), head.host, plan.number, path, head.query)
         return {**_answer(rule.step.redirect.status, "redirect"), "location": there.decode("latin-1")}
-    live = [share for share in rule.shares if share.weight > 0]
+    live = [share for share in rule.shares if share.weight > 0] if place is None else [place.share]
     if not live:
         return _answer(500, "no_weight" if rule.shares else "no_backends")
     failures = {_failure(share, snapshot) for share in live}

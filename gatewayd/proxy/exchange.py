@@ -214,15 +214,11 @@ class Exchange:
         if attempts is not None and attempts.retry is not None:
             if not attempts.again(reason, sent=False):
                 self.reply(status, reason)
-        elif self._may_go_elsewhere(backend) and backend.may_retry(monotonic()):
+        elif session.may_move(self, backend) and backend.may_retry(monotonic()):
             self.retried = True
             self.send_again(self.let_go())
         else:
             self.reply(status, reason)
-
-    def _may_go_elsewhere(self, backend: Backend) -> bool:
-        """Once. That the endpoint of a session was asked again, when a kept-alive connection died, does not count."""
-        return (not self.retried or self.endpoint is self.bound) and backend.has_other(self.endpoint)
 
     def let_go(self) -> Endpoint | None:
         """Give up this attempt, whatever became of it; the endpoint that was asked."""
@@ -238,13 +234,10 @@ class Exchange:
         return endpoint
 
     def send_again(self, tried: Endpoint | None) -> None:
-        """Send the request once more, to another endpoint than `tried` if there is one. A session stays where it is if
-        only a kept-alive connection died.
-        """
+        """Send the request once more, to another endpoint than `tried` if there is one."""
         self.port.runtime.counts.upstream_retries += 1
-        stays = self.reused and self.retried and tried is not None and tried is self.bound and not tried.gone
         others = len(self.backend.endpoints) > 1  # type: ignore[union-attr]
-        self._send(tried if others else None, monotonic(), tried if stays else None)
+        self._send(tried if others else None, monotonic(), session.stays(self, tried))
         up = self.up
         if up is not None and not self.ended and not up.blocked:
             self.down.resume()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.routing.rule import Rule, Share
     from gatewayd.routing.sessions import Sessions
+    from gatewayd.upstream.backend import Backend
+    from gatewayd.upstream.endpoint import Endpoint
     from gatewayd.wire.head import ResponseHead
 
 
@@ -32,3 +34,17 @@ def tell(exchange: Exchange, sessions: Sessions, head: ResponseHead) -> None:
         secure = exchange.port.scheme == b"https"
         key = exchange.settings.session_key
         head.block = sessions.tell(head.block, Place(share, endpoint), key, time(), secure)
+
+
+def stays(exchange: Exchange, tried: Endpoint | None) -> Endpoint | None:
+    """The endpoint that is asked again: where only a kept-alive connection died, a session stays at its endpoint."""
+    kept = exchange.reused and exchange.retried and tried is exchange.bound
+    return tried if kept and tried is not None and not tried.gone else None
+
+
+def may_move(exchange: Exchange, backend: Backend) -> bool:
+    """Whether a request that could not be sent may be sent elsewhere without a rule for it: once. That the endpoint of
+    its session was asked again does not count.
+    """
+    endpoint = exchange.endpoint
+    return (not exchange.retried or endpoint is exchange.bound) and backend.has_other(endpoint)

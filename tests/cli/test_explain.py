@@ -58,6 +58,20 @@ def test_the_winner_with_its_filters_and_backends(capsys: pytest.CaptureFixture[
     assert found["backends"][0]["endpoints"] == ["127.0.0.1:9001"]
 
 
+def test_the_session_of_a_request(capsys: pytest.CaptureFixture[str]):
+    folder, request = CONFIG / "sticky", "GET http://shop.example.com:8080/cart/7"
+    found = one(explain(capsys, folder, request))["session"]
+    assert found == {
+        "kind": "cookie", "name": "cart", "path": "/cart", "permanent": True, "timeout": 28800.0,
+        "backend": None, "endpoint": None,
+    }  # fmt: skip
+    assert main(["explain", str(folder), "--request", request, "-H", "Cookie: cart=nonsense"]) == 0
+    said = capsys.readouterr().out
+    assert "session   kept by cookie cart that outlives the browser for paths below /cart, for 28800 s at most" in said
+    assert "session   the request shows no valid token: its answer begins a session" in said
+    assert one(explain(capsys, CONFIG / "canary", "GET http://checkout.example.com:8080/"))["session"] is None
+
+
 def test_filters_and_limits_of_a_rule(capsys: pytest.CaptureFixture[str]):
     found = one(explain(capsys, CONFIG / "resilience", "GET http://shop.example.com:8080/"))
     assert found["filters"] == [

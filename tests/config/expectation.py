@@ -56,6 +56,17 @@ class Shares(Strict, frozen=True):
     host: str | None = None
 
 
+class Session(Strict, frozen=True):
+    """What the first answer must carry, and the backends that have sessions, each of which keeps its own."""
+
+    to: int
+    path: str
+    carrier: str  # set-cookie, or the field of the token
+    form: str  # an expression for the whole value
+    backends: list[str]
+    host: str | None = None
+
+
 class Stream(Strict, frozen=True):
     """The backends that TCP connections reach; none when they are closed at once."""
 
@@ -82,6 +93,7 @@ class Expectation(Strict, frozen=True):
     requests: list[Request] = []
     calls: list[Call] = []
     shares: list[Shares] = []
+    sessions: list[Session] = []
     streams: list[Stream] = []
     conditions: list[Condition] = []
 

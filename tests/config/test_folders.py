@@ -123,6 +123,23 @@ def test_shares(served: Served):
             assert abs(counted[name] / expected.requests - share) <= 0.05, counted
 
 
+def test_sessions(served: Served):
+    for expected in served.expected.sessions:
+        port = served.gateway.ports[expected.to]
+        begun: dict[str, str] = {}
+        while set(begun) != set(expected.backends):
+            reply = fetch(port, expected.path, host=expected.host)
+            begun[reply.json["name"]] = reply.headers[expected.carrier]
+        for backend, value in begun.items():
+            assert re.fullmatch(expected.form, value)
+            shown = (
+                {"Cookie": value.partition(";")[0]} if expected.carrier == "set-cookie" else {expected.carrier: value}
+            )
+            for _ in range(10):
+                reply = fetch(port, expected.path, host=expected.host, headers=shown)
+                assert (reply.json["name"], reply.headers.get(expected.carrier)) == (backend, None)
+
+
 def test_calls(served: Served):
     for expected in served.expected.calls:
         with channel(served.gateway.ports[expected.to], expected.host) as opened:

@@ -175,3 +175,69 @@ def test_an_endpoint_that_comes_back_is_a_new_one():
 )
 def test_labels_of_the_access_log(host: str, label: bytes):
     assert Endpoint(host, 80).label == label
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+def labels(endpoints: tuple[Endpoint, ...]) -> list[str]:
+    return [endpoint.host.rpartition(".")[2] for endpoint in endpoints]
+
+
+def test_draining_endpoints_are_there_for_sessions_only():
+    backend = backend_of(3)
+    first = backend.endpoints[0]
+    backend.update(ADDRESSES[1:3], ADDRESSES[:1])
+    assert first.gone, "its connections are of no more use than before"
+    assert labels(backend.endpoints) == ["2", "3"]
+    assert not backend.leaving, "nobody asked for it"
+    assert labels(backend.bindable()) == ["2", "3", "1"]
+    assert {picked(backend).host for _ in range(100)} == {"10.0.0.2", "10.0.0.3"}
+    (leaving,) = backend.leaving
+    assert backend.bindable()[-1] is leaving
+
+
+def test_a_draining_endpoint_stays_the_same_until_it_is_gone():
+    backend = backend_of(2)
+    backend.update(ADDRESSES[1:2], ADDRESSES[:1])
+    (leaving,) = backend.bindable()[1:]
+    pooled = Pooled()
+    leaving.idle[pooled] = None
+    backend.update(ADDRESSES[1:3], ADDRESSES[:1])
+    assert list(backend.leaving) == [leaving]
+    backend.update(ADDRESSES[:2])
+    assert backend.endpoints[0] is leaving, "ready again"
+    assert (leaving.gone, pooled.closed, len(backend.leaving)) == (False, False, 0)
+    backend.update(ADDRESSES[1:2], ADDRESSES[:1])
+    assert [leaving.gone, pooled.closed] == [True, True]
+
+
+def test_every_update_is_another_version():
+    backend = backend_of(0)
+    versions = {backend.version}
+    for addresses, draining in ([], ADDRESSES[:1]), ([], []), (ADDRESSES[:1], []), (ADDRESSES[:1], ADDRESSES[:1]):
+        backend.update(addresses, draining)
+        versions.add(backend.version)
+    assert len(versions) == 5
+    assert labels(backend.bindable()) == ["1"], "what is ready does not drain"
+
+
+def test_room_is_made_at_other_endpoints_only():
+    backend = backend_of(2)
+    one, other = backend.endpoints
+    mine, old, new = Pooled(), Pooled(), Pooled()
+    one.idle[mine] = None
+    backend.make_room(one)
+    assert not mine.closed
+    other.idle |= {old: None, new: None}
+    backend.make_room(one)
+    assert ([mine.closed, old.closed, new.closed], list(other.idle)) == ([False, True, False], [new])
+
+
+def test_whether_there_is_another_endpoint():
+    backend = backend_of(1)
+    (only,) = backend.endpoints
+    assert not backend.has_other(only)
+    assert backend.has_other(Endpoint("10.0.0.9", 80))
+    assert not backend_of(0).has_other(None)
+    assert backend_of(2).has_other(only)
