@@ -8,7 +8,7 @@ from typing import Any, cast
 import h11
 
 from gatewayd.cli.backend.answer import CHUNK, Answer, Received, answer, delay
-from gatewayd.cli.backend.websocket import EchoSession, accept_key
+from gatewayd.cli.backend.websocket import PATH, EchoSession, accept_key
 
 
 class Http1(asyncio.Protocol):
@@ -98,7 +98,7 @@ class Http1(asyncio.Protocol):
         self._waiting = None
         if received is None or self._transport.is_closing():
             return
-        if received.target.split("?")[0] == "/ws" and self._switch(received):
+        if received.target.split("?")[0] == PATH and self._switch(received):
             return
         self._respond(answer(received, self._name, self._peer), received.method)
 

@@ -1,4 +1,4 @@
-"""HTTP/2 of the echo backend, on h2: the same answers as over HTTP/1, within the windows of the peer."""
+"""HTTP/2 of the echo backend, on h2: the same answers as over HTTP/1, within the windows of the peer, and WebSocket."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
 
 from gatewayd.cli.backend.answer import Answer, Received, answer, delay
+from gatewayd.cli.backend.websocket import PATH, EchoSession
 
 
 class Http2(asyncio.Protocol):
-    """One connection. `_left` holds, for each stream that answers, what is still to be sent: bytes or a number."""
+    """One connection. `_left` holds, for each stream that answers, what is still to be sent: bytes or a number; for a
+    WebSocket (`_sessions`) bytes.
+    """
 
     def __init__(self, name: str, peer: dict[str, Any]) -> None:
         self._name = name
         self._peer = peer
         self._wire = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+        self._wire.local_settings = Settings(client=False, initial_values={SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
         self._requests: dict[int, Received] = {}
+        self._sessions: dict[int, EchoSession] = {}
         self._left: dict[int, bytes | int] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._paused = False
@@ -69,19 +75,45 @@ class Http2(asyncio.Protocol):
         self._flush()
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, RequestReceived) and event.stream_id is not None:
-            self._requests[event.stream_id] = _received(event)
-        elif isinstance(event, DataReceived) and event.stream_id in self._requests:
-            self._requests[event.stream_id].take(event.data or b"")
-            self._wire.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
-        elif isinstance(event, StreamEnded) and event.stream_id in self._requests:
-            self._answer_after(event.stream_id, delay(self._requests[event.stream_id].target))
+        stream = getattr(event, "stream_id", None) or 0
+        if isinstance(event, RequestReceived):
+            self._begin(stream, event)
+        elif isinstance(event, DataReceived):
+            self._receive(stream, event)
+        elif isinstance(event, StreamEnded) and stream in self._requests:
+            self._answer_after(stream, delay(self._requests[stream].target))
+        elif isinstance(event, StreamEnded) and stream in self._sessions:
+            self._sessions[stream].closed = True
+            self._send(stream)
         elif isinstance(event, WindowUpdated):
             self._send_all()
-        elif isinstance(event, StreamReset) and event.stream_id is not None:
-            self._forget(event.stream_id)
+        elif isinstance(event, StreamReset):
+            self._forget(stream)
         elif isinstance(event, ConnectionTerminated):
             self._transport.close()
+
+    def _begin(self, stream: int, event: RequestReceived) -> None:
+        """A request, or a WebSocket that is asked for (RFC 8441 section 4)."""
+        received = _received(event)
+        if received.method != "CONNECT":
+            self._requests[stream] = received
+        elif received.target.split("?")[0] == PATH:
+            self._wire.send_headers(stream, [(b":status", b"200")])
+            self._sessions[stream] = EchoSession()
+            self._left[stream] = b""
+        else:
+            self._wire.send_headers(stream, [(b":status", b"404")], end_stream=True)
+
+    def _receive(self, stream: int, event: DataReceived) -> None:
+        data = event.data or b""
+        if stream in self._requests:
+            self._requests[stream].take(data)
+        elif stream in self._sessions:
+            self._left[stream] = cast("bytes", self._left[stream]) + self._sessions[stream].receive(data)
+            self._send(stream)
+        else:
+            return
+        self._wire.acknowledge_received_data(event.flow_controlled_length or 0, stream)
 
     def _answer_after(self, stream: int, seconds: float) -> None:
         if seconds:
@@ -111,6 +143,7 @@ class Http2(asyncio.Protocol):
     def _send(self, stream: int) -> None:
         """Send as much of a body as the windows and the transport take (RFC 9113 5.2)."""
         left = self._left[stream]
+        lasts = stream in self._sessions and not self._sessions[stream].closed
         while left and not self._paused:
             room = min(self._wire.local_flow_control_window(stream), self._wire.max_outbound_frame_size)
             if room <= 0:
@@ -120,15 +153,22 @@ class Http2(asyncio.Protocol):
             else:
                 piece = bytes(min(room, left))
                 left -= len(piece)
-            self._wire.send_data(stream, piece, end_stream=not left)
+            self._wire.send_data(stream, piece, end_stream=not left and not lasts)
             self._flush()
-        if left:
+        if left or lasts:
             self._left[stream] = left
         else:
-            del self._left[stream]
+            self._end(stream)
+
+    def _end(self, stream: int) -> None:
+        """All was sent; a WebSocket may end without a last piece."""
+        if self._sessions.pop(stream, None) is not None and self._left[stream] == b"":
+            self._wire.end_stream(stream)
+        del self._left[stream]
 
     def _forget(self, stream: int) -> None:
         self._requests.pop(stream, None)
+        self._sessions.pop(stream, None)
         self._left.pop(stream, None)
         if (timer := self._timers.pop(stream, None)) is not None:
             timer.cancel()

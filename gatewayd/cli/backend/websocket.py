@@ -10,6 +10,7 @@ from typing import Final
 from gatewayd.cli.backend.answer import Fields
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
+PATH: Final = "/ws"
 LARGEST_FRAME: Final = 16 << 20
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 _RULE_BROKEN, _NOT_UTF8, _TOO_BIG = 1002, 1007, 1009
