@@ -74,15 +74,18 @@ def _notes(asked: Question, planned: Planned, gateway: str | None, explanations:
         )
         of = f" of Gateway {gateway}" if gateway else ""
         yield f"no listener{of} takes {asked.url.scheme} there; served are: {', '.join(served) or 'none'}"
-    if all(explanation["rule"] is None for explanation in explanations):
-        yield from _refused_routes(asked.name, planned)
+    missed = all(explanation["rule"] is None for explanation in explanations)
+    yield from _absent_routes(asked.name, planned, missed)
+    if missed:
         wrong = sum(problem.severity == "error" for problem in planned.problems)
         if wrong:
             yield f"the files have {wrong} problem{'' if wrong == 1 else 's'}, which gatewayd check tells"
 
 
-def _refused_routes(host: str, planned: Planned) -> Iterator[str]:
-    """HTTPRoutes and GRPCRoutes whose hostnames cover the host and that some parent did not accept."""
+def _absent_routes(host: str, planned: Planned, missed: bool) -> Iterator[str]:
+    """HTTPRoutes and GRPCRoutes whose hostnames cover the host and that lost rules, or, when the request was `missed`,
+    that some parent did not accept.
+    """
     for item in (*planned.objects.of("HTTPRoute"), *planned.objects.of("GRPCRoute")):
         route: Any = item.resource
         names = route.spec.hostnames or ("",)
@@ -90,6 +93,8 @@ def _refused_routes(host: str, planned: Planned) -> Iterator[str]:
             continue
         for parent in planned.result.statuses.get(item.key, {}).get("parents") or ():
             for condition in parent["conditions"]:
-                if condition["type"] == "Accepted" and condition["status"] == "False":
-                    place = item.source(("spec",))
+                place = item.source(("spec",))
+                if missed and condition["type"] == "Accepted" and condition["status"] == "False":
                     yield f"{item.title} ({place}) is not attached: {condition['reason']}: {condition['message']}"
+                if condition["type"] == "PartiallyInvalid" and condition["status"] == "True":
+                    yield f"{item.title} ({place}) is served without some of its rules: {condition['message']}"

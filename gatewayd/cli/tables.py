@@ -71,8 +71,12 @@ def detail(row: Row) -> Text:
     wrong = [found for found in row.conditions if not _good(found)]
     if not wrong:
         return Text(row.note)
-    said = dict.fromkeys(f"{found['reason']}: {found['message']}" for found in wrong)  # each once, in their order
-    return Text("\n".join(said), style="red")
+    said: dict[str, list[str]] = {}  # by message, in their order: one fault makes several conditions false
+    for found in wrong:
+        reasons = said.setdefault(found["message"], [])
+        if found["reason"] not in reasons:
+            reasons.append(found["reason"])
+    return Text("\n".join(f"{', '.join(reasons)}: {message}" for message, reasons in said.items()), style="red")
 
 
 def _sentence(problem: dict[str, Any]) -> str:

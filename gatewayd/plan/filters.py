@@ -124,7 +124,8 @@ def field_name(name: str, closed: frozenset[str] = frozenset()) -> bytes:
         raise UnservableError(f"{name!r} is no field name of HTTP")
     lower = name.lower()
     if lower in closed:
-        raise UnservableError(f"field {lower} cannot be changed: the gateway writes it itself")
+        instead = " (a URLRewrite with `hostname` changes it)" if lower == "host" else ""
+        raise UnservableError(f"field {lower} cannot be changed: the gateway writes it itself{instead}")
     return lower.encode()
 
 

@@ -277,6 +277,23 @@ def test_a_route_for_calls_that_is_not_attached_is_named(capsys: pytest.CaptureF
     assert any(note.startswith("GRPCRoute default/calls") for note in notes)
 
 
+def test_a_rule_that_was_dropped_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    folder = Folder(tmp_path)
+    change = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "x.test"}]}}
+    rules = (rule("x"), rule("x", "/a", [change]))
+    folder.write("a.yaml", gateway_class(), gateway(listener("http", 80)), *service("x", 1))
+    folder.write("b.yaml", http_route("r", *rules, hostnames=["a.test"]))
+    (note,) = explain(capsys, tmp_path, "GET http://a.test/a")["notes"]
+    assert note.startswith(f"HTTPRoute default/r ({tmp_path}/b.yaml:")
+    assert note.endswith(
+        "is served without some of its rules: Dropped Rule: spec.rules[1]: "
+        "field host cannot be changed: the gateway writes it itself (a URLRewrite with `hostname` changes it)"
+    )
+    assert explain(capsys, tmp_path, "GET http://b.test/a")["notes"] == [
+        "the files have 1 problem, which gatewayd check tells"
+    ]
+
+
 @pytest.mark.parametrize("name", ["quickstart", "demo/quickstrat"])
 def test_a_gateway_that_does_not_exist_is_wrong_usage(capsys: pytest.CaptureFixture[str], name: str):
     asked = ["--request", "GET http://a.test/", "--gateway", name]

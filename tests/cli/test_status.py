@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from gatewayd.cli import main
+from tests.manifests import Folder, gateway, gateway_class, https
 from tests.processes import ROOT, Gateway
 
 QUICKSTART = str(ROOT / "config" / "quickstart")
@@ -91,3 +93,11 @@ def test_a_controller_name_that_no_class_has_is_said(capsys: pytest.CaptureFixtu
     assert f"note      {said}" in capsys.readouterr().out
     assert main(["status", QUICKSTART, "--controller-name", "gatewayd.dev/gateway-controller"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_one_fault_is_told_once_with_all_its_reasons(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    folder = Folder(tmp_path)
+    folder.write("a.yaml", gateway_class(), gateway(https("https", 443, "nowhere")))
+    assert main(["status", str(tmp_path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Invalid, InvalidCertificateRef: Secret default/nowhere does not exist" in said
