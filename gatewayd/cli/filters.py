@@ -62,7 +62,7 @@ def _path(edit: PathEdit) -> str:
 
 
 def limit_lines(rule: RulePlan) -> list[str]:
-    """How long the rule's requests may take, and when they are tried again."""
+    """How long the rule's requests may take, when they are tried again, and who else has a say."""
     lines = []
     if rule.timeouts is not None and rule.timeouts.request:
         lines.append(f"the request may take {rule.timeouts.request:g} s")
@@ -72,6 +72,8 @@ def limit_lines(rule: RulePlan) -> list[str]:
         codes = f", or status {', '.join(str(code) for code in rule.retry.codes)}" if rule.retry.codes else ""
         again = f"{rule.retry.attempts} more attempt{'s' if rule.retry.attempts > 1 else ''}"
         lines.append(f"{again} after a lost connection or a timeout{codes}, {rule.retry.backoff:g} s apart or more")
+    if rule.persistence is not None and rule.persistence.policy:
+        lines.append(f"sessions are kept as XBackendTrafficPolicy {rule.persistence.policy} says")
     return lines
 
 

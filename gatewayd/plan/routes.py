@@ -210,6 +210,7 @@ class RouteDraft:
                 self.problems.append(report(item, rule.dropped.path, f"rule dropped: {rule.dropped.message}"))
             unresolved = {finding.path for finding in rule.unresolved}
             self.problems += [report(item, one.path, one.message, one.hint) for one in rule.unresolved]
+            self.problems += [warn(item, one.path, one.message, one.hint) for one in rule.noted]
             self.problems += [
                 report(item, one.path, one.message, one.hint, "error" if one.closed else "warning")
                 for one in rule.not_served

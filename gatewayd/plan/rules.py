@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from gatewayd.api.problem import Path
+from gatewayd.plan import traffic
 from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
 from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
@@ -15,7 +16,9 @@ from gatewayd.plan.filters import Merged, UnservableError, merge, mirror_plan
 from gatewayd.plan.matches import compile_matches, prefix_of
 from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.reads import Reads
-from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, RulePlan, SharePlan
+from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, Persistence, RulePlan, SharePlan
+
+_SESSIONS = frozenset({"HTTPRoute", "GRPCRoute"})
 
 
 class Finding(NamedTuple):
@@ -42,7 +45,9 @@ class RuleDraft:
         self.dropped: Finding | None = None
         self.unresolved: list[Finding] = []
         self.not_served: list[Finding] = []
+        self.noted: list[Finding] = []
         self.backends: list[Backend] = []
+        self._shared: list[Backend] = []
 
     def compile(self, rule: Any, index: int, source: str) -> RuleDraft:
         """Fill the draft from rule number `index`; `source` is its file:line."""
@@ -52,7 +57,7 @@ class RuleDraft:
             prefix = prefix_of(matches)
             merged = self._filters(getattr(rule, "filters", ()), prefix, path)
             shares = tuple(self._shares(rule.backend_refs, prefix, path))
-            persistence = persistence_of(getattr(rule, "session_persistence", None))
+            persistence = self._persistence(rule, path)
         except UnservableError as error:
             self.dropped = Finding(path, str(error))
             return self
@@ -107,12 +112,28 @@ class RuleDraft:
             backend = resolved.backend
             if backend is not None and not failure:
                 self.backends.append(backend)
+                self._shared.append(backend)
             yield SharePlan(
                 backend=backend.key if backend is not None and not failure else "",
                 weight=ref.weight,
                 filters=merged.filters,
                 failure=failure,
             )
+
+    def _persistence(self, rule: Any, path: Path) -> Persistence | None:
+        """The rule's own setting, or else that of its backends' policies. Sessions belong to the rule, so all its
+        backends keep them in one way (GEP-1619, "Traffic Splitting"): that of the first that has any.
+        """
+        own = getattr(rule, "session_persistence", None)
+        if own is not None or self.kind not in _SESSIONS:
+            return persistence_of(own)
+        found = traffic.sessions_of(self._shared, self.reads)
+        other = next((one for one in found if replace(one, policy=found[0].policy) != found[0]), None)
+        if other is not None:
+            message = f"sessions: XBackendTrafficPolicy {found[0].policy} is followed; {other.policy} says otherwise"
+            hint = "write sessionPersistence into the rule to decide"
+            self.noted.append(Finding((*path, "backendRefs"), message, hint))
+        return found[0] if found else None
 
     def _resolve(self, ref: Any, place: Path) -> Resolved:
         resolved = resolve(ref, self.kind, self.namespace, self.traffic, self.reads)

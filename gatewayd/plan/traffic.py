@@ -5,8 +5,10 @@ A target has one policy, the oldest, of several of the same age the first by nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from gatewayd.api.objects import Object
 from gatewayd.api.problem import Path, Problem
@@ -14,12 +16,14 @@ from gatewayd.api.quantity import seconds
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.backends import Backend
 from gatewayd.plan.conditions import Status, Verdict, judged
+from gatewayd.plan.filters import UnservableError
 from gatewayd.plan.parts import age, generation, spec
-from gatewayd.plan.problems import report, warn
+from gatewayd.plan.persistence import persistence_of
+from gatewayd.plan.problems import report
 from gatewayd.plan.reads import Reads
 from gatewayd.plan.targets import BACKEND_KINDS, Target
 from gatewayd.plan.users import Users, entry, known
-from gatewayd.routing.snapshot import RetryBudgetPlan
+from gatewayd.routing.snapshot import Persistence, RetryBudgetPlan
 
 KIND = "XBackendTrafficPolicy"
 ANCESTORS = 16  # entries that status.ancestors may have
@@ -35,8 +39,9 @@ class Judged(NamedTuple):
 
 
 def in_force(kind: str, namespace: str, name: str, reads: Reads) -> Object | None:
-    """The policy for a Service or an XBackend, if there is any."""
-    return min(reads.group(KIND, namespace, f"{kind}/{name}"), key=age, default=None)
+    """The policy for a Service or an XBackend, if there is any that can be served."""
+    candidates = (one for one in reads.group(KIND, namespace, f"{kind}/{name}") if not _fault(one))
+    return min(candidates, key=age, default=None)
 
 
 def budget_of(backend: Backend, reads: Reads) -> RetryBudgetPlan | None:
@@ -56,17 +61,42 @@ def budget_of(backend: Backend, reads: Reads) -> RetryBudgetPlan | None:
     )
 
 
+def sessions_of(backends: Iterable[Backend], reads: Reads) -> list[Persistence]:
+    """What the policies of a rule's backends say about sessions, in the order of the backends, each policy once."""
+    found = {}
+    for backend in backends:
+        policy = in_force(backend.kind, backend.namespace, backend.name, reads)
+        wanted = None if policy is None else persistence_of(spec(policy).session_persistence)
+        if policy is not None and wanted is not None:
+            found[policy] = replace(wanted, policy=f"{policy.namespace}/{policy.name}")
+    return list(found.values())
+
+
+def _fault(item: Object) -> str:
+    """What of a policy no cookie and no field can carry; "" when it is fine."""
+    try:
+        persistence_of(spec(item).session_persistence)
+    except UnservableError as error:
+        return str(error)
+    return ""
+
+
 def judge(item: Object, reads: Reads) -> Judged:
     """Look at every target of a policy."""
     verdicts: dict[Target, Verdict | None] = {}
     problems = []
+    fault = _fault(item)
+    if fault:
+        problems.append(report(item, ("spec", "sessionPersistence"), f"Invalid: {fault}"))
     for index, ref in enumerate(spec(item).target_refs):
-        verdict = verdicts[(ref.group, ref.kind, item.namespace, ref.name)] = _judge_target(item, ref, reads)
+        target = (ref.group, ref.kind, item.namespace, ref.name)
+        if fault:
+            verdicts[target] = Verdict("Invalid", fault)
+            continue
+        verdict = verdicts[target] = _judge_target(item, ref, reads)
         if verdict is not None:
             path: Path = ("spec", "targetRefs", index)
             problems.append(report(item, path, f"{verdict.reason}: {verdict.message}"))
-    if spec(item).session_persistence is not None:
-        problems.append(warn(item, ("spec", "sessionPersistence"), "is not served yet; the rest of the policy is"))
     return Judged(item, verdicts, tuple(problems))
 
 

@@ -130,7 +130,8 @@ class Persistence(Plan, frozen=True):
     """sessionPersistence (GEP-1619): how a client shows which session it is in. Sessions belong to one rule, wherever
     the setting was written. `name`: of the cookie, or of the field (lower case); empty for a cookie's name that the
     gateway makes, another for each rule. `timeout`: the age in seconds at which a session ends, 0 for no limit;
-    `permanent` cookies outlive the browser until then.
+    `permanent` cookies outlive the browser until then. `policy`: the XBackendTrafficPolicy ("namespace/name") that says
+    so, "" where it is the rule itself.
     """
 
     kind: Literal["cookie", "header"] = "cookie"
@@ -138,6 +139,7 @@ class Persistence(Plan, frozen=True):
     path: bytes = b"/"
     permanent: bool = False
     timeout: float = 0.0
+    policy: str = ""
 
 
 class RulePlan(Plan, frozen=True):

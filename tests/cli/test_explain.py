@@ -22,6 +22,7 @@ from tests.manifests import (
     response_header,
     rule,
     service,
+    traffic_policy,
 )
 from tests.processes import ROOT, Echo, Gateway
 from tests.talk import fetch
@@ -324,3 +325,32 @@ def test_a_miss_says_when_the_files_have_problems(capsys: pytest.CaptureFixture[
 def test_a_refused_request_says_what_is_wrong_with_it(capsys: pytest.CaptureFixture[str], request_: str, answer: str):
     assert main(["explain", str(CONFIG / "quickstart"), "--request", request_.replace("test/", "test:8080/")]) == 0
     assert f"answer    {answer}" in capsys.readouterr().out
+
+
+def test_policies_are_named_at_what_they_change(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    constraint = {"budget": {"percent": 5, "interval": "1m"}, "minRetryRate": {"count": 3, "interval": "500ms"}}
+    sessions = {"type": "Header", "header": {"name": "x-seat"}}
+    policy = traffic_policy("calm", "shop", retryConstraint=constraint, sessionPersistence=sessions)
+    route = http_route("site", rule("shop"))
+    folder = Folder(tmp_path / "manifests")
+    folder.write("all.yaml", gateway_class(), gateway(listener("http", 80)), route, *service("shop", 9001), policy)
+    found = one(explain(capsys, folder.path, "GET http://a/"))
+    budget = "retries are at most 5 % of what Service default/shop gets in 60 s, but 3 in 0.5 s in any case"
+    assert found["backends"][0]["policies"] == [f"{budget} (XBackendTrafficPolicy default/calm)"]
+    assert "sessions are kept as XBackendTrafficPolicy default/calm says" in found["limits"]
+    assert main(["explain", str(folder.path), "--request", "GET http://a/"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"          policy {budget} (XBackendTrafficPolicy default/calm)" in lines
+
+
+def test_a_host_outside(capsys: pytest.CaptureFixture[str]):
+    found = one(explain(capsys, CONFIG / "external", "GET http://a:8080/"))
+    (backend,) = found["backends"]
+    assert (backend["backend"], backend["endpoints"]) == (
+        "XBackend/default/weather:9001",
+        ["localhost:9001 (by DNS)"],
+    )
+    assert found["answer"]["host"] == "weather.example.com"
+    refused = one(explain(capsys, CONFIG / "external", "GET http://a:8080/secured"))
+    assert refused["answer"] == {"status": 500, "reason": "BackendTLSNotServed"}
+    assert refused["backends"][0]["backend"] == "XBackend default/weather-secured"

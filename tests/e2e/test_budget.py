@@ -6,13 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.fragile import Fragile, fragile
 from tests.manifests import Folder, gateway, gateway_class, http_route, listener, rule, service, traffic_policy
-from tests.processes import Gateway, wait_until
+from tests.processes import Echo, Gateway, wait_until
 from tests.talk import exchange, fetch, keep_alive
 
 WORKERS = 2
@@ -64,7 +64,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Any) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[Site]:
     with ExitStack() as stack:
         yield Site(Folder(tmp_path / "manifests"), stack)
 
@@ -91,3 +91,23 @@ def test_another_budget_holds_from_now_on_and_connections_stay(site: Site):
             assert site.backend.attempts[f"/after/{number}/{FAILING}"] == 2
         assert exchange(client, "/good").status == 200
         assert client.sock is socket
+
+
+def test_a_policy_keeps_sessions_as_soon_as_it_is_written(tmp_path: Path):
+    with ExitStack() as stack:
+        backends = [Echo(f"seat-{number}") for number in range(4)]
+        for each in backends:
+            stack.callback(each.stop)
+        folder = Folder(tmp_path / "manifests")
+        parts = (gateway_class(), gateway(listener("http", 80)), http_route("site", rule("shop")))
+        folder.write("site.yaml", *parts, *service("shop", *(each.port for each in backends)))
+        site = Gateway(folder.path, ports=[80], workers=WORKERS)
+        stack.callback(site.stop)
+        port = site.ports[80]
+        assert "x-seat" not in fetch(port, "/").headers
+        sessions = {"type": "Header", "header": {"name": "x-seat"}}
+        folder.write("policy.yaml", traffic_policy("calm", "shop", sessionPersistence=sessions))
+        wait_until(lambda: "x-seat" in fetch(port, "/").headers, "the policy is in force")
+        token = {"x-seat": wait_until(lambda: fetch(port, "/").headers.get("x-seat"), "a worker makes a token")}
+        seats = {fetch(port, "/", headers=token).json["name"] for _ in range(40)}
+        assert len(seats) == 1

@@ -54,6 +54,7 @@ POLICY = document(
     },
 )
 CONFIG = "gatewayd.dev/v1alpha1"
+SESSIONS = {"type": "Header", "header": {"name": "x-session"}}
 
 # One file for each entry; its variants, of which "" is an empty file.
 FILES: dict[str, list[str]] = {
@@ -106,6 +107,7 @@ FILES: dict[str, list[str]] = {
         traffic_policy("strict", retryConstraint={"budget": {"percent": 1}}),
         traffic_policy("strict", "XBackend/far", "cart", created="2020-01-01T00:00:00Z"),
         traffic_policy("strict", "gone", ns="stock"),
+        traffic_policy("strict", created="2020-01-01T00:00:00Z", sessionPersistence=SESSIONS),
     ],
 }
 PARSED: dict[str, list[list[Object]]] = {
@@ -174,6 +176,7 @@ CHANGES = [
     ("namespace", namespace("nobody", team="red"), set()),
     ("policy", traffic_policy("calm", "cart", retryConstraint={}), {"backends"}),
     ("policy", traffic_policy("calm", "gone", retryConstraint={}), set()),
+    ("policy", traffic_policy("calm", "cart", sessionPersistence=SESSIONS), {"routes"}),
 ]
 
 
@@ -235,11 +238,11 @@ def test_one_route_of_many_costs_one_route(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 BUDGETS = [
-    # (another policy than before, the backends that are compiled again)
-    (traffic_policy("calm", "cart", retryConstraint={"budget": {"percent": 5}}), ["shop/cart:80"]),
-    (traffic_policy("calm", "rest", retryConstraint={}), ["shop/cart:80", "shop/rest:80"]),
-    (traffic_policy("calm", "cart", "gone", retryConstraint={}), ["shop/cart:80"]),
-    ("", ["shop/cart:80"]),
+    # (another policy than before, the backends that are compiled again, and with them the routes that use these)
+    (traffic_policy("calm", "cart", retryConstraint={"budget": {"percent": 5}}), ["cart"]),
+    (traffic_policy("calm", "rest", retryConstraint={}), ["cart", "rest"]),
+    (traffic_policy("calm", "cart", "gone", retryConstraint={}), ["cart"]),
+    ("", ["cart"]),
 ]
 
 
@@ -259,22 +262,24 @@ def test_a_policy_costs_its_targets(text: str, expected: list[str], monkeypatch:
     planner = Planner()
     old = planner.plan(Objects([*rest, *before]), Options())
     located: list[str] = []
-    budget_of = traffic.budget_of
+    compiled: list[str] = []
+    budget_of, compile_route = traffic.budget_of, RouteDraft.compile
 
-    def count(target: Backend, reads: Reads) -> RetryBudgetPlan | None:
-        located.append(target.key)
+    def locate(target: Backend, reads: Reads) -> RetryBudgetPlan | None:
+        located.append(target.name)
         return budget_of(target, reads)
 
-    def refuse(draft: RouteDraft) -> Routed:
-        raise AssertionError(f"{draft.item.title} has nothing to do with it")
+    def count(draft: RouteDraft) -> Routed:
+        compiled.append(draft.item.name)
+        return compile_route(draft)
 
-    monkeypatch.setattr(traffic, "budget_of", count)
-    monkeypatch.setattr(RouteDraft, "compile", refuse)
+    monkeypatch.setattr(traffic, "budget_of", locate)
+    monkeypatch.setattr(RouteDraft, "compile", count)
     new = planner.plan(Objects([*rest, *parse(text, "policy.yaml")]), Options())
-    assert sorted(located) == expected
-    assert new.snapshot.routes == old.snapshot.routes
+    assert (sorted(located), sorted(compiled)) == (expected, expected)
+    assert all(new.snapshot.routes[key] is one for key, one in old.snapshot.routes.items())
     assert new.snapshot.backends["shop/cart:80"].endpoints == (("127.0.0.1", 8080),)
-    assert set(difference(old.snapshot, new.snapshot).backends) <= set(expected)
+    assert set(difference(old.snapshot, new.snapshot).backends) <= {f"shop/{name}:80" for name in expected}
 
 
 def test_statuses_that_say_the_same_are_the_same() -> None:
