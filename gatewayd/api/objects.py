@@ -14,7 +14,8 @@ from gatewayd.api.record import Record
 class Object(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One object with the place it was read from. Compared by identity: an unchanged object stays the same instance.
 
-    `namespace` is "" for cluster-scoped kinds; `line` is that of the object's first field.
+    `namespace` is "" for cluster-scoped kinds; `line` is that of the object's first field. `key` is made, once, as all
+    indexes share it: `Kind/namespace/name`.
     """
 
     kind: str
@@ -26,11 +27,10 @@ class Object(msgspec.Struct, frozen=True, eq=False, gc=False):
     line: int
     resource: Record
     document: Document
+    key: str = ""
 
-    @property
-    def key(self) -> str:
-        """`Kind/namespace/name`; the namespace is empty for cluster-scoped kinds."""
-        return f"{self.kind}/{self.namespace}/{self.name}"
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "key", f"{self.kind}/{self.namespace}/{self.name}")
 
     @property
     def title(self) -> str:
