@@ -23,6 +23,7 @@ WORKER_COUNTS = (
     "requests_refused",
     "upstream_connects",
     "upstream_connect_failures",
+    "upstream_ejections",
     "upstream_retries",
     "upstream_resets",
     "upstream_spare_bytes",

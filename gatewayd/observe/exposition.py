@@ -30,6 +30,7 @@ HELP = {
     "requests_refused": "Requests that the gateway refused as malformed or too large.",
     "upstream_connects": "Connections opened to endpoints.",
     "upstream_connect_failures": "Connections to endpoints that could not be opened.",
+    "upstream_ejections": "Times that an endpoint was left out because it did not answer several requests in a row.",
     "upstream_retries": "Requests that were sent again, to another endpoint or over another connection.",
     "upstream_resets": "Connections that an endpoint cut in the middle of a response.",
     "upstream_spare_bytes": "Connections closed because an endpoint sent bytes that nobody asked for.",

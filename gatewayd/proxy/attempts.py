@@ -12,6 +12,7 @@ from random import random
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.blame import blame
 from gatewayd.routing.snapshot import Timeouts
 from gatewayd.wire import grpc
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # RFC 9110 section 9.2.2: sending these again has the effect of sending them once.
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
+UNPROCESSED = b"upstream_unprocessed"  # the backend said that it did nothing with the request
 KEPT_BODY = 65536  # bytes of a request's body that are kept to be sent again
 GROWTH_LIMIT = 10.0  # the wait doubles with each attempt, up to so many times the first
 _TIMEOUTS = frozenset({b"backend_timeout", b"upstream_timeout"})
@@ -76,7 +78,10 @@ class Attempts:
 
     def _expire_one(self) -> None:
         """This attempt took too long."""
-        if self._exchange.status or not self.again(b"backend_timeout"):
+        exchange = self._exchange
+        if exchange.up is not None and exchange.ended:
+            blame(exchange, b"backend_timeout")
+        if exchange.status or not self.again(b"backend_timeout"):
             self._cut(b"backend_timeout")
 
     def _cut(self, reason: bytes) -> None:
@@ -86,10 +91,7 @@ class Attempts:
             exchange.reply(504, reason)
         elif exchange.status != 101:
             exchange.reason = reason
-            up, exchange.up = exchange.up, None
-            if up is not None:
-                up.exchange = None
-                up.abort()
+            exchange.abort_upstream()
             exchange.down.abort()
             exchange.finish(monotonic())
 
@@ -179,3 +181,19 @@ def _whole(exchange: Exchange, limit: float) -> float:
     if asked is None:
         return limit
     return min(limit or asked, asked) or _AT_ONCE
+
+
+def may_send_again(exchange: Exchange, reason: bytes) -> bool:
+    """Whether an exchange without a retry of its own, whose connection was lost, may be sent once more: nothing of the
+    answer came, all of the request is at hand, and twice is as once, which the method says, or the backend (RFC 9113
+    section 8.7). An endpoint that closed a new connection gets it no second time, so there must be another one then.
+    """
+    unprocessed = reason == UNPROCESSED
+    return (
+        (exchange.reused or unprocessed or exchange.backend.has_other(exchange.endpoint))  # type: ignore[union-attr]
+        and not exchange.retried
+        and (unprocessed or (reason == b"upstream_closed" and exchange.head.method in IDEMPOTENT))
+        and exchange.ended
+        and exchange.bytes_in == len(exchange.body)
+        and not exchange.interims
+    )

@@ -15,7 +15,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import session
-from gatewayd.proxy.attempts import IDEMPOTENT, Attempts
+from gatewayd.proxy.attempts import UNPROCESSED, Attempts, may_send_again
+from gatewayd.proxy.blame import blame
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.proxy.mirror import Copy
 from gatewayd.routing.cors import CrossOriginEdit
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
     from gatewayd.wire.head import RequestHead, ResponseHead
-
-UNPROCESSED = b"upstream_unprocessed"  # the backend said that it did nothing with the request
 
 
 class Exchange:
@@ -182,6 +181,8 @@ class Exchange:
         if endpoint is None:
             self.reply(503, b"no_endpoints")
             return
+        if endpoint.unanswered:
+            backend.probe(endpoint, now)
         self.endpoint = endpoint
         endpoint.active += 1
         idle = endpoint.idle
@@ -220,14 +221,19 @@ class Exchange:
         else:
             self.reply(status, reason)
 
+    def abort_upstream(self) -> bool:
+        """Give up the request at the backend; False when it is not there (yet, or any more)."""
+        up, self.up = self.up, None
+        if up is None:
+            return False
+        up.exchange = None
+        up.abort()
+        return True
+
     def let_go(self) -> Endpoint | None:
         """Give up this attempt, whatever became of it; the endpoint that was asked."""
-        up, self.up = self.up, None
         endpoint, self.endpoint = self.endpoint, None
-        if up is not None:
-            up.exchange = None
-            up.abort()
-        else:
+        if not self.abort_upstream():
             self.port.runtime.connector.forget(self)
         if endpoint is not None:
             endpoint.active -= 1
@@ -268,6 +274,8 @@ class Exchange:
 
     def respond(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes, now: float) -> None:
         """The backend's final head came, with the first bytes of the body. `now` is the moment."""
+        if self.endpoint.unanswered:  # type: ignore[union-attr]
+            self.backend.answered(self.endpoint)  # type: ignore[union-attr,arg-type]
         if self.attempts is not None and self.attempts.declines(head, ended, now):
             return
         self.answered = now
@@ -301,6 +309,7 @@ class Exchange:
         up, self.up = self.up, None
         if up is not None:
             up.exchange = None
+        blame(self, reason)
         if self.status:
             self.reason = reason
             self.down.abort()
@@ -308,7 +317,7 @@ class Exchange:
         elif self.attempts is not None and self.attempts.retry is not None:
             if not self.attempts.again(reason, sent=reason != UNPROCESSED):
                 self.reply(self.attempts.last_status(status, reason), reason)
-        elif not self._may_send_again(reason):
+        elif not may_send_again(self, reason):
             self.reply(status, reason)
         elif self.backend.may_retry(monotonic()):  # type: ignore[union-attr]
             self.retried = True
@@ -326,29 +335,11 @@ class Exchange:
             self.reply(503, b"retry_budget")
         return strict
 
-    def _may_send_again(self, reason: bytes) -> bool:
-        """A request goes out twice only if nothing of the answer came, all of it is at hand, and twice is as once: the
-        method says so, or the backend (RFC 9113 section 8.7). An endpoint that closed a new connection gets it no
-        second time, so there must be another one then.
-        """
-        unprocessed = reason == UNPROCESSED
-        return (
-            (self.reused or unprocessed or self.backend.has_other(self.endpoint))  # type: ignore[union-attr]
-            and not self.retried
-            and (unprocessed or (reason == b"upstream_closed" and self.head.method in IDEMPOTENT))
-            and self.ended
-            and self.bytes_in == len(self.body)
-            and not self.interims
-        )
-
     def reply(self, status: int, reason: bytes, block: bytes = b"") -> None:
         """Answer from the gateway itself; `reason` is the word for the access line."""
         self.status = status
         self.reason = reason
-        up, self.up = self.up, None
-        if up is not None:
-            up.exchange = None
-            up.abort()
+        self.abort_upstream()
         crossing = [edit.lines for edit in self.reply_edits if isinstance(edit, CrossOriginEdit)]
         if crossing:
             block += crossing[-1]
@@ -358,10 +349,7 @@ class Exchange:
     def downstream_lost(self, reason: bytes) -> None:
         """The client is gone: let go of the backend at once. Where it was cut, `reason` says why already."""
         self.reason = self.reason or reason
-        up, self.up = self.up, None
-        if up is not None:
-            up.exchange = None
-            up.abort()
+        self.abort_upstream()
         self.finish(monotonic())
 
     # -- the end ---------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ class Tunnel:
         self.client = TunnelEnd(self, client)
         self.server = TunnelEnd(self, upstream.transport)
         self.client.peer, self.server.peer = self.server, self.client
+        assert exchange.backend is not None and exchange.endpoint is not None
+        exchange.backend.answered(exchange.endpoint)
         upstream.detach()
         exchange.up = None
         exchange.down = self

@@ -1,4 +1,6 @@
-"""Backends: which endpoint takes the next exchange, and what is remembered of endpoints that failed."""
+"""Backends: which endpoint takes the next exchange, and what is remembered of endpoints that failed: that they could
+not be connected to, or that they took requests and did not answer.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 # Seconds by the number of failures in a row; the last for all further ones.
 _EJECTIONS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+# Requests in a row that an endpoint took and did not answer, after which it is left out too.
+UNANSWERED = 5
 
 
 class Backend:
@@ -125,8 +129,43 @@ class Backend:
         """A connection was made: forget that earlier ones could not."""
         if endpoint.failures:
             endpoint.failures = 0
-            endpoint.ejected_until = 0.0
-            self._choose_live()
+            if endpoint.unanswered < UNANSWERED:
+                self._bring_back(endpoint)
+
+    def unanswered(self, endpoint: Endpoint, sent: float, now: float) -> bool:
+        """A request that was sent at `sent` got no answer: after some in a row the endpoint is left out for a while,
+        longer each time, unless it is the last. True when it is. What was sent before that tells nothing new.
+        """
+        if sent < endpoint.doubted_at:
+            return False
+        endpoint.unanswered += 1
+        times = endpoint.unanswered - UNANSWERED
+        return times >= 0 and self._doubt(endpoint, now, _EJECTIONS[min(times, len(_EJECTIONS) - 1)])
+
+    def probe(self, endpoint: Endpoint, now: float) -> None:
+        """A request goes to an endpoint that did not answer. If it was left out, one request shows what it is worth:
+        until that is answered it gets no other.
+        """
+        if endpoint.unanswered >= UNANSWERED:
+            self._doubt(endpoint, now, _EJECTIONS[-1])
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """It answers again."""
+        if endpoint.unanswered >= UNANSWERED and not endpoint.failures:
+            self._bring_back(endpoint)
+        endpoint.unanswered = 0
+
+    def _doubt(self, endpoint: Endpoint, now: float, seconds: float) -> bool:
+        if self.live == (endpoint,):
+            return False
+        endpoint.doubted_at = now
+        endpoint.ejected_until = now + seconds
+        self._choose_live()
+        return True
+
+    def _bring_back(self, endpoint: Endpoint) -> None:
+        endpoint.ejected_until = 0.0
+        self._choose_live()
 
     def may_retry(self, now: float) -> bool:
         """Take one retry from the budget; False when it is used up."""

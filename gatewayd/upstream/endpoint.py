@@ -13,13 +13,27 @@ class Idle(Protocol):
 
 
 class Endpoint:
-    """One address of a backend. `active` counts exchanges in flight, `open` connections (also those being made).
+    """One address of a backend. `active` counts exchanges in flight, `open` connections (also those being made);
+    `failures` connects and `unanswered` requests that failed in a row, since when it was last left out (`doubted_at`).
 
     `idle` is a dict used as an ordered set: the newest is taken first (it is warm, and the oldest can expire), and one
     that died is removed in constant time.
     """
 
-    __slots__ = ("active", "address", "ejected_until", "failures", "gone", "host", "idle", "label", "open", "port")
+    __slots__ = (
+        "active",
+        "address",
+        "doubted_at",
+        "ejected_until",
+        "failures",
+        "gone",
+        "host",
+        "idle",
+        "label",
+        "open",
+        "port",
+        "unanswered",
+    )
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
@@ -28,8 +42,8 @@ class Endpoint:
         self.label = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode()
         self.active = 0
         self.open = 0
-        self.failures = 0
-        self.ejected_until = 0.0
+        self.failures = self.unanswered = 0
+        self.ejected_until = self.doubted_at = 0.0
         self.gone = False
         self.idle: dict[Idle, None] = {}
 

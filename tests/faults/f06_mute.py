@@ -13,6 +13,7 @@ from tests.faults.stage.witness import Peer, Request
 
 TITLE = "a backend accepts and never answers"
 FIRST_BYTE = 2.0
+PROBES = 14  # requests that show two workers again and again that the mute endpoint does not answer yet
 NOISE = 0.05  # seconds by which a p99 may differ on a machine that does other things too
 
 
@@ -36,6 +37,8 @@ async def run(stage: Stage) -> list[Figure]:
         ended = time.monotonic()
         async with Load(served.port, lambda client: client.check("/pair"), clients=20, rate=200) as pair:
             await asyncio.sleep(stage.pace(5.0, 1.0))
+        async with Load(served.port, lambda client: client.check("/pair"), clients=20, rate=200) as later:
+            await asyncio.sleep(stage.pace(10.0, 1.0))
     asked = [one for answers in rounds for one in answers]
     before = 1000 * quantile(beside.seconds(until=began), 0.99)
     during = 1000 * quantile(beside.seconds(since=began, until=ended), 0.99)
@@ -50,6 +53,8 @@ async def run(stage: Stage) -> list[Figure]:
         at_most("other requests meanwhile, p99", during, 1.1 * before + 1000 * NOISE, "ms"),
         told("one of two endpoints mute: requests", pair.asked),
         told("one of two endpoints mute: lost", pair.lost()),
+        told("some seconds later: requests", later.asked),
+        at_most("some seconds later: lost", later.lost(), PROBES),
     ]
 
 

@@ -135,6 +135,88 @@ def test_an_endpoint_that_failed_stays_out_when_others_change():
     assert [endpoint.host for endpoint in backend.live] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
 
 
+# -- requests without an answer ----------------------------------------------------------------------------------------
+
+
+def unanswered(backend: Backend, endpoint: Endpoint, now: float, times: int = 1) -> list[bool]:
+    """Requests that were sent just now and got no answer; which of them left the endpoint out."""
+    return [backend.unanswered(endpoint, now, now) for _ in range(times)]
+
+
+def test_an_endpoint_that_answers_nothing_is_left_out():
+    backend = backend_of(3)
+    mute = backend.endpoints[0]
+    assert unanswered(backend, mute, 100.0, 5) == [False] * 4 + [True]
+    assert mute not in {picked(backend) for _ in range(200)}
+    backend.tick(100.9)
+    assert mute not in backend.live
+    backend.tick(101.0)
+    assert mute in backend.live
+
+
+def test_one_answer_in_between_is_enough():
+    backend = backend_of(2)
+    one = backend.endpoints[0]
+    for _ in range(10):
+        assert not any(unanswered(backend, one, 100.0, 4))
+        backend.answered(one)
+    assert backend.live == backend.endpoints
+
+
+def test_an_endpoint_that_comes_back_gets_one_request_until_that_is_answered():
+    backend = backend_of(2)
+    mute, other = backend.endpoints
+    unanswered(backend, mute, 100.0, 5)
+    backend.tick(101.0)
+    backend.probe(mute, 101.0)
+    assert backend.live == (other,)
+    backend.tick(130.9)
+    assert backend.live == (other,)
+    backend.answered(mute)
+    assert (backend.live, mute.ejected_until, mute.unanswered) == (backend.endpoints, 0.0, 0)
+
+
+def test_each_time_without_an_answer_is_longer():
+    backend = backend_of(2)
+    mute = backend.endpoints[0]
+    unanswered(backend, mute, 0.0, 4)
+    now, times = 0.0, []
+    for _ in range(8):
+        assert unanswered(backend, mute, now) == [True]
+        times.append(mute.ejected_until - now)
+        now = mute.ejected_until
+        backend.tick(now)
+        backend.probe(mute, now)
+    assert times == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_what_was_sent_before_tells_nothing_new():
+    """A hundred requests that end at the same moment are one outage."""
+    backend = backend_of(2)
+    mute = backend.endpoints[0]
+    ends = [backend.unanswered(mute, 90.0 + number / 100, 100.0) for number in range(100)]
+    assert (sum(ends), mute.ejected_until) == (1, 101.0)
+
+
+def test_the_last_endpoint_stays():
+    backend = backend_of(2)
+    one, other = backend.endpoints
+    assert unanswered(backend, one, 100.0, 5)[-1]
+    assert not any(unanswered(backend, other, 100.0, 50))
+    assert {picked(backend) for _ in range(100)} == {other}
+    lonely = backend_of(1)
+    assert not any(unanswered(lonely, lonely.endpoints[0], 100.0, 50))
+
+
+def test_a_connection_does_not_forgive_what_was_not_answered():
+    backend = backend_of(2)
+    mute, other = backend.endpoints
+    backend.failed(mute, 100.0)
+    unanswered(backend, mute, 100.0, 5)
+    backend.worked(mute)
+    assert backend.live == (other,)
+
+
 # -- changes -----------------------------------------------------------------------------------------------------------
 
 
