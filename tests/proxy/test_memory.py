@@ -36,6 +36,41 @@ def test_the_level_is_what_the_kernel_cannot_take_back(tmp_path: Path) -> None:
     assert pressure.level == pytest.approx(0.5)
 
 
+OLD = """cache 1
+total_inactive_file 300
+total_active_file 200
+hierarchical_memory_limit %d
+hierarchical_memsw_limit 9223372036854771712
+"""
+
+
+def old_group(folder: Path, limit: int, used: int) -> Path:
+    """A control group of version 1."""
+    group = folder / "memory"
+    group.mkdir(exist_ok=True)
+    (group / "memory.stat").write_text(OLD % limit)
+    (group / "memory.usage_in_bytes").write_text(f"{used}\n")
+    return folder
+
+
+def test_cgroup_v1_is_known_too(tmp_path: Path) -> None:
+    pressure = Pressure(group_reader(old_group(tmp_path, 1000, 900)))
+    pressure.sweep()
+    assert pressure.level == pytest.approx(0.4)
+    old_group(tmp_path, 1000, 1400)
+    pressure.sweep()
+    assert pressure.level == pytest.approx(0.9)
+    old_group(tmp_path, 1000, 100)
+    pressure.sweep()
+    assert pressure.level == 0.0
+
+
+def test_a_group_of_v1_without_a_limit_sheds_nothing(tmp_path: Path) -> None:
+    assert group_reader(old_group(tmp_path, 9223372036854771712, 900)) is None
+    (tmp_path / "memory" / "memory.stat").write_text("cache 1\n")
+    assert group_reader(tmp_path) is None
+
+
 def test_first_idle_connections_go(talk: Conversation) -> None:
     client, backend = talk.exchange()
     assert client.state == "open"
