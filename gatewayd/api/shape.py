@@ -158,6 +158,8 @@ def _scalar(kind: type, meta: msgspec.Meta) -> Shape:
             result = read(value)
         except ValueError as error:
             message, hint = error.args
+            if read is text and isinstance(value, int) and check is not None and check(str(value).lower()):
+                hint = ""  # quotes alone would not make it valid
             findings.append(Finding(path, message, hint or extra.get("hint", "")))
             return POISON
         if check is not None and (message := check(result)):

@@ -36,7 +36,7 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--access-log", default="-", metavar="FILE", help="where access lines go; - is stdout (default)"
     )
-    parser.add_argument("--user", metavar="NAME", help="become this user after the ports are bound (needs root)")
+    parser.add_argument("--user", metavar="NAME", help="run the workers as this user (needs root)")
     parser.add_argument(
         "--drain-timeout",
         type=float,

@@ -36,8 +36,10 @@ def find(ref: Any, namespace: str, ours: bool, reads: Reads) -> Parameters:
     if ref is None:
         return Parameters()
     if (ref.group, ref.kind) != (OUR_GROUP, "GatewayConfig"):
-        message = f"parameters of kind {ref.group}/{ref.kind} are not known; use {OUR_GROUP}/GatewayConfig"
-        return Parameters(failure=Verdict("InvalidParameters", message)) if ours else Parameters(foreign=True)
+        kind = f"{ref.group}/{ref.kind}" if ref.group else ref.kind
+        message = f"parameters of kind {kind} are not known; use {OUR_GROUP}/GatewayConfig"
+        mistaken = ours or ref.group == OUR_GROUP
+        return Parameters(failure=Verdict("InvalidParameters", message)) if mistaken else Parameters(foreign=True)
     place = getattr(ref, "namespace", None) or namespace
     config = reads.get("GatewayConfig", place, ref.name)
     if config is None:

@@ -303,3 +303,18 @@ def test_a_problem_cannot_forge_a_line_of_output():
     )
     assert problems
     assert all(str(each).isprintable() for each in problems)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("timeouts: {idle: 5}", "the number 5", "for example `10s` or `1m30s`"),  # "5" would be no duration either
+        ("timeouts: {idle: true}", "the boolean true", "for example `10s` or `1m30s`"),
+    ],
+)
+def test_the_advice_for_a_number_in_place_of_a_text_leads_to_a_valid_value(field: str, value: str, hint: str):
+    text = f"apiVersion: gatewayd.dev/v1alpha1\nkind: GatewayConfig\nmetadata: {{name: c}}\nspec: {{{field}}}\n"
+    (found,) = wrong(text).values()
+    assert (found.message, found.hint) == (f"must be text, not {value}", hint)
+    (found,) = wrong(http("[{matches: [{headers: [{name: a, value: 1}]}]}]")).values()
+    assert found.hint == 'quote it: "1"'

@@ -128,6 +128,7 @@ INVALID = [
     (OURS, {}, refer("gone"), "Gateway"),
     (OURS, {}, refer("x", "x.io", "Widget"), "Gateway"),
     (FOREIGN, refer("gone"), {}, "GatewayClass"),
+    (FOREIGN, refer("x", kind="GatewayConfi"), {}, "GatewayClass"),  # our group: a slip, and nobody else's parameters
 ]
 
 
