@@ -25,6 +25,7 @@ WORKER_COUNTS = (
     "upstream_connect_failures",
     "upstream_ejections",
     "upstream_retries",
+    "upstream_retries_refused",
     "upstream_resets",
     "upstream_spare_bytes",
     "mirrors_sent",

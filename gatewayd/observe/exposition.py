@@ -32,6 +32,7 @@ HELP = {
     "upstream_connect_failures": "Connections to endpoints that could not be opened.",
     "upstream_ejections": "Times that an endpoint was left out because it did not answer several requests in a row.",
     "upstream_retries": "Requests that were sent again, to another endpoint or over another connection.",
+    "upstream_retries_refused": "Requests that were not sent again because the budget of retries was used up.",
     "upstream_resets": "Connections that an endpoint cut in the middle of a response.",
     "upstream_spare_bytes": "Connections closed because an endpoint sent bytes that nobody asked for.",
     "mirrors_sent": "Copies of requests sent to mirrors.",

@@ -67,11 +67,11 @@ def resolve(ref: Any, kind: str, namespace: str, traffic: Traffic, reads: Reads)
         verdict = Verdict("BackendNotFound", f"{reference} does not exist")
         return Resolved(None, verdict, f"write the {target}, or correct the name")
     if target == "XBackend":
-        return _resolve_outside(reference, ref.port, spec(item), traffic)
+        return _resolve_outside(reference, ref.port, spec(item), traffic, reads)
     return _resolve_port(reference, ref.port, spec(item), traffic, reads)
 
 
-def _resolve_outside(reference: Reference, number: int | None, wanted: Any, traffic: Traffic) -> Resolved:
+def _resolve_outside(reference: Reference, number: int | None, wanted: Any, traffic: Traffic, reads: Reads) -> Resolved:
     """An XBackend has one port, which a reference need not name."""
     port = wanted.port.port
     if number not in (None, port):
@@ -83,6 +83,8 @@ def _resolve_outside(reference: Reference, number: int | None, wanted: Any, traf
         return Resolved(None, Verdict("UnsupportedProtocol", message), "correct its protocol, or leave it out")
     own = traffic == "tcp" or spoken == xbackends.protocol_of(wanted)
     backend = Backend(reference.namespace, reference.name, port, None if own else "h2c", "XBackend")
+    if traffic in {"http", "grpc"} and (policy := _policy_for(backend, None, reads)):
+        return _guarded(reference, backend, policy)
     if mode := xbackends.needs_tls(wanted):
         message = f"tls.mode {mode} of {reference} is not served yet: whatever goes there is refused, not sent in clear"
         return Resolved(backend, Verdict("BackendTLSNotServed", message), "", True)
@@ -120,10 +122,13 @@ def _judge_traffic(reference: Reference, backend: Backend, port: Any, traffic: T
         return Resolved(None, Verdict("UnsupportedProtocol", message), "use a port that speaks HTTP/2")
     if traffic == "grpc" and protocol != "h2c":
         backend = backend._replace(protocol="h2c")
-    if policy := _policy_for(backend, port, reads):
-        message = f"BackendTLSPolicy {policy} is not served yet: requests to {reference} are refused, not sent in clear"
-        return Resolved(backend, Verdict("BackendTLSPolicyNotServed", message), "", True)
-    return Resolved(backend)
+    policy = _policy_for(backend, port, reads)
+    return _guarded(reference, backend, policy) if policy else Resolved(backend)
+
+
+def _guarded(reference: Reference, backend: Backend, policy: str) -> Resolved:
+    message = f"BackendTLSPolicy {policy} is not served yet: requests to {reference} are refused, not sent in clear"
+    return Resolved(backend, Verdict("BackendTLSPolicyNotServed", message), "", True)
 
 
 def port_of(service: Any, number: int, transport: str = "TCP") -> Any:
@@ -140,8 +145,8 @@ def protocol_of(port: Any) -> Literal["http1", "h2c", "ws"]:
 def _policy_for(backend: Backend, port: Any, reads: Reads) -> str:
     """The BackendTLSPolicy that covers this port, as `namespace/name`, or ""."""
     name = port.name if port is not None else None
-    for policy in reads.group("BackendTLSPolicy", backend.namespace, backend.name):
+    for policy in reads.group("BackendTLSPolicy", backend.namespace, f"{backend.kind}/{backend.name}"):
         for target in spec(policy).target_refs:
-            if (target.kind, target.name) == ("Service", backend.name) and target.section_name in (None, "", name):
+            if (target.kind, target.name) == (backend.kind, backend.name) and target.section_name in (None, "", name):
                 return f"{policy.namespace}/{policy.name}"
     return ""

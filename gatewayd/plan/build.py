@@ -189,8 +189,8 @@ class Planner:
         sources = [
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),
-            *(xbackends.problems(item) for item in objects.of("XBackend")),
-            *(one.problems for one in self._policies.values()),
+            *(xbackends.problems(item, self._users) for item in objects.of("XBackend")),
+            *(traffic.problems(one, self._users) for one in self._policies.values()),
             *self._route_problems.values(),
             dict.fromkeys(chain.from_iterable(located.problems for located in self._backends.values())),
         ]

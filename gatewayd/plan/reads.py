@@ -32,13 +32,8 @@ def _whole_namespace(_item: Object) -> Iterable[str]:
     return ("*",)
 
 
-def _targets(item: Object) -> Iterable[str]:
-    """The Services that a BackendTLSPolicy is for."""
-    return dict.fromkeys(ref.name for ref in spec(item).target_refs if ref.kind == "Service" and not ref.group)
-
-
 def _backends(item: Object) -> Iterable[str]:
-    """The backends that an XBackendTrafficPolicy is for, as `kind/name`."""
+    """The backends that a policy is for, as `kind/name`."""
     refs = spec(item).target_refs
     return dict.fromkeys(f"{ref.kind}/{ref.name}" for ref in refs if (ref.group, ref.kind) in BACKEND_KINDS)
 
@@ -46,7 +41,7 @@ def _backends(item: Object) -> Iterable[str]:
 _GROUPS: Mapping[str, Callable[[Object], Iterable[str]]] = {
     "EndpointSlice": _services,
     "ReferenceGrant": _whole_namespace,
-    "BackendTLSPolicy": _targets,
+    "BackendTLSPolicy": _backends,
     "XBackendTrafficPolicy": _backends,
 }
 

@@ -22,7 +22,7 @@ from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.problems import report
 from gatewayd.plan.reads import Reads
 from gatewayd.plan.targets import BACKEND_KINDS, Target
-from gatewayd.plan.users import Users, entry, known
+from gatewayd.plan.users import Users, crowded, entry, known
 from gatewayd.routing.snapshot import Persistence, RetryBudgetPlan
 
 KIND = "XBackendTrafficPolicy"
@@ -84,10 +84,10 @@ def _fault(item: Object) -> str:
 def judge(item: Object, reads: Reads) -> Judged:
     """Look at every target of a policy."""
     verdicts: dict[Target, Verdict | None] = {}
-    problems = []
+    told = []
     fault = _fault(item)
     if fault:
-        problems.append(report(item, ("spec", "sessionPersistence"), f"Invalid: {fault}"))
+        told.append(report(item, ("spec", "sessionPersistence"), f"Invalid: {fault}"))
     for index, ref in enumerate(spec(item).target_refs):
         target = (ref.group, ref.kind, item.namespace, ref.name)
         if fault:
@@ -96,8 +96,8 @@ def judge(item: Object, reads: Reads) -> Judged:
         verdict = verdicts[target] = _judge_target(item, ref, reads)
         if verdict is not None:
             path: Path = ("spec", "targetRefs", index)
-            problems.append(report(item, path, f"{verdict.reason}: {verdict.message}"))
-    return Judged(item, verdicts, tuple(problems))
+            told.append(report(item, path, f"{verdict.reason}: {verdict.message}"))
+    return Judged(item, verdicts, tuple(told))
 
 
 def _judge_target(item: Object, ref: Any, reads: Reads) -> Verdict | None:
@@ -113,6 +113,11 @@ def _judge_target(item: Object, ref: Any, reads: Reads) -> Verdict | None:
         return None
     why = "is older" if age(winner)[0] < age(item)[0] else "comes first by name"
     return Verdict("Conflicted", f"{winner.title} is in force for {target}: it {why}")
+
+
+def problems(found: Judged, users: Users) -> list[Problem]:
+    """What is wrong with a policy, and with its use."""
+    return [*found.problems, *crowded(found.item, users.of(*found.verdicts), ANCESTORS)]
 
 
 def status(found: Judged, users: Users, views: Mapping[str, GatewayView]) -> Status:

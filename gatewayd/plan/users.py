@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.api.objects import Object
+from gatewayd.api.problem import Problem
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.conditions import Status
 from gatewayd.plan.grants import GATEWAY_GROUP
+from gatewayd.plan.problems import warn
 from gatewayd.plan.protocols import CONTROLLER
 from gatewayd.plan.targets import Target
 
@@ -55,6 +58,13 @@ def entry(name: str, view: GatewayView, conditions: list[Status]) -> dict[str, A
         "controllerName": view.controller or CONTROLLER,
         "conditions": conditions,
     }
+
+
+def crowded(item: Object, gateways: Collection[str], most: int) -> list[Problem]:
+    """A warning when more Gateways use it than its status can name: it serves all of them all the same."""
+    if len(gateways) <= most:
+        return []
+    return [warn(item, (), f"{len(gateways)} Gateways use it, and its status can name {most}")]
 
 
 def known(gateways: Iterable[str], views: Mapping[str, GatewayView], most: int) -> list[GatewayView]:

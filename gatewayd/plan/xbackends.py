@@ -12,7 +12,7 @@ from gatewayd.plan.conditions import Status, Verdict, judged
 from gatewayd.plan.parts import generation, spec
 from gatewayd.plan.problems import report
 from gatewayd.plan.targets import X_GROUP
-from gatewayd.plan.users import Users, entry, known
+from gatewayd.plan.users import Users, crowded, entry, known
 
 Spoken = Literal["http1", "h2c"]
 
@@ -47,14 +47,19 @@ def needs_tls(wanted: Any) -> str:
 def status(item: Object, users: Users, views: Mapping[str, GatewayView]) -> Status:
     """One entry for each Gateway that uses it through any route."""
     conditions = [judged("Accepted", _verdict(item), generation(item))]
-    gateways = known(users.of((X_GROUP, "XBackend", item.namespace, item.name)), views, PARENTS)
+    gateways = known(_gateways(item, users), views, PARENTS)
     return {"parents": [entry("parentRef", view, conditions) for view in gateways]}
 
 
-def problems(item: Object) -> list[Problem]:
-    """What is wrong with it, whoever uses it."""
+def problems(item: Object, users: Users) -> list[Problem]:
+    """What is wrong with it, and with its use."""
     verdict = _verdict(item)
-    return [] if verdict is None else [report(item, ("spec", "tls", "mode"), verdict.message)]
+    found = [] if verdict is None else [report(item, ("spec", "tls", "mode"), verdict.message)]
+    return found + crowded(item, _gateways(item, users), PARENTS)
+
+
+def _gateways(item: Object, users: Users) -> list[str]:
+    return users.of((X_GROUP, "XBackend", item.namespace, item.name))
 
 
 def _verdict(item: Object) -> Verdict | None:

@@ -298,6 +298,9 @@ class Runtime:
         backends = list(self.backends.values())[turn::_TURNS]
         for backend in backends:
             backend.tick(now)
+            if backend.refused:
+                self.counts.upstream_retries_refused += backend.refused
+                backend.refused = 0
         self._dropped = [backend for backend in self._dropped if backend.waiting]
         self.connector.tick(now, backends + self._dropped)
 

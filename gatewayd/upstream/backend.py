@@ -24,7 +24,7 @@ class Backend:
     """One port of a service. `endpoints` are all that take new requests, `live` those of them that did not just fail,
     `leaving` those that take the requests of sessions only, as far as there are any; `waiting` holds exchanges that
     wait for a connection because the limit is reached. `version` counts the changes of the addresses, `requests` what
-    was sent here, retries left out.
+    was sent here, retries left out, and `refused` the retries for which there was no budget.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class Backend:
         "leaving",
         "live",
         "open",
+        "refused",
         "requests",
         "shares_connections",
         "version",
@@ -55,6 +56,7 @@ class Backend:
         self.waiting: deque[Any] = deque()
         self.budget = RetryBudget()
         self._counted = 0
+        self.refused = 0
 
     def __repr__(self) -> str:
         return f"<Backend {self.key} {list(self.endpoints)}>"
@@ -170,7 +172,9 @@ class Backend:
     def may_retry(self, now: float) -> bool:
         """Take one retry from the budget; False when it is used up."""
         self._count()
-        return self.budget.take(now)
+        granted = self.budget.take(now)
+        self.refused += not granted
+        return granted
 
     def tick(self, now: float) -> None:
         """Count for the budget, and bring back endpoints whose time is over; called with the sweep."""

@@ -48,6 +48,10 @@ class Site:
         }
         self.folder.write("policy.yaml", traffic_policy("calm", "shop", retryConstraint=constraint))
 
+    def counts(self) -> str:
+        """The metrics of all workers."""
+        return fetch(self.gateway.admin, "/metrics").body.decode()
+
     def storm(self, path: str) -> Counter[int]:
         """Many requests on many connections, several at a time; how often which status came."""
         found: list[int] = []
@@ -78,6 +82,9 @@ def test_a_storm_adds_no_more_than_the_budget(site: Site):
     assert retries <= 0.05 * attempts + LEAST
     assert retries >= 0.03 * attempts, "the budget can be used"
     assert statuses == {500: retries, 503: asked - retries}, "over budget it is 503, else what the last attempt said"
+    assert f"gatewayd_upstream_retries_total {retries}.0" in site.counts()
+    refused = f"gatewayd_upstream_retries_refused_total {asked - retries}.0"
+    wait_until(lambda: refused in site.counts(), "the workers looked at the backend once more")
 
 
 def test_another_budget_holds_from_now_on_and_connections_stay(site: Site):

@@ -187,4 +187,7 @@ def test_a_policy_that_nobody_needs() -> None:
 def test_no_more_ancestors_than_the_api_allows() -> None:
     names = [f"g{number}" for number in range(20)]
     routes = [route(f"r{name}", parents=[{"name": name}]) for name in names]
-    assert len(accepted(plan(CART, traffic_policy(), *routes, *(gateway(name) for name in names)))) == 16
+    result = plan(CART, traffic_policy(), *routes, *(gateway(name) for name in names))
+    assert len(accepted(result)) == 16
+    (problem,) = [one for one in result.problems if one.object.startswith("XBackendTrafficPolicy")]
+    assert (problem.severity, problem.message) == ("warning", "20 Gateways use it, and its status can name 16")

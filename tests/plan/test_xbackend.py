@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd.plan.build import Options, Planner, Result
 from gatewayd.routing.snapshot import BackendPlan
-from tests.plan.manifests import CART, backend, gateway, grant, outside, route, rule, xbackend
+from tests.plan.manifests import API, CART, backend, document, gateway, grant, outside, route, rule, xbackend
 from tests.plan.verdicts import holds, short
 from tests.plan.yaml_objects import world
 
@@ -158,6 +158,21 @@ def test_one_that_must_be_tls_is_refused_not_sent_in_clear(kind: str, tls: dict[
     assert errors == {(f"{kind} shop/cart", "spec.rules[0].backendRefs[0]"), ("XBackend shop/far", "spec.tls.mode")}
 
 
+def test_a_policy_that_asks_for_tls_is_not_passed_over() -> None:
+    """Though such a policy must not target an XBackend (GEP-4894), whoever wrote it wants no clear text."""
+    spec = {
+        "targetRefs": [{"group": X_GROUP, "kind": "XBackend", "name": "far"}],
+        "validation": {"hostname": "far.example.com", "wellKnownCACertificates": "System"},
+    }
+    policy = document(API, "BackendTLSPolicy", "tls", "shop", spec=spec)
+    result = plan(route("cart", rule(outside())), xbackend(), policy)
+    assert share(result) == ("BackendTLSPolicyNotServed", "")
+    assert share(plan(route("cart", rule(outside())), xbackend(), policy.replace('"far"', '"near"'))) == (
+        "",
+        "XBackend/shop/far:80",
+    )
+
+
 def test_tls_of_mode_none_is_none() -> None:
     result = plan(route("cart", rule(outside())), xbackend(tls={"mode": "None"}))
     assert (share(result)[0], accepted(result)) == ("", {"edge": "True/Accepted"})
@@ -196,7 +211,10 @@ def test_parents_are_the_gateways_that_use_it() -> None:
 def test_no_more_parents_than_the_api_allows() -> None:
     names = [f"g{number}" for number in range(40)]
     routes = [route(f"r{name}", rule(outside()), parents=[{"name": name}]) for name in names]
-    assert len(accepted(plan(xbackend(), *routes, *(gateway(name) for name in names)))) == 32
+    result = plan(xbackend(), *routes, *(gateway(name) for name in names))
+    assert len(accepted(result)) == 32
+    (problem,) = [one for one in result.problems if one.object.startswith("XBackend")]
+    assert (problem.severity, problem.message) == ("warning", "40 Gateways use it, and its status can name 32")
 
 
 def test_a_wrong_one_harms_nobody() -> None:

@@ -53,6 +53,8 @@ def test_over_budget_is_503(start: Start):
     backend.sends(BROKEN)
     assert refused(client.takes())
     assert (talk.line["status"], talk.line["reason"], talk.runtime.counts.upstream_retries) == (503, "retry_budget", 0)
+    talk.passes(1)
+    assert talk.runtime.counts.upstream_retries_refused == 2, "that of `exhausted` and this one"
     client.sends(GET)
     assert backend.takes() == 2 * ASKED, "both connections serve on"
     backend.sends(OK)
