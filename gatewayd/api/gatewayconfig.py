@@ -51,6 +51,7 @@ class Timeouts(Record, frozen=True, kw_only=True, gc=False):
     write: Duration | None = None
     connect: Duration | None = None
     first_byte: Duration | None = None
+    authorization: Duration | None = None
     stream_idle: Duration | None = None
     tunnel_idle: Duration | None = None
     half_closed: Duration | None = None
@@ -114,6 +115,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "write_timeout": ("timeouts", "write"),
     "connect_timeout": ("timeouts", "connect"),
     "first_byte_timeout": ("timeouts", "first_byte"),
+    "authorization_timeout": ("timeouts", "authorization"),
     "stream_idle_timeout": ("timeouts", "stream_idle"),
     "tunnel_idle_timeout": ("timeouts", "tunnel_idle"),
     "half_closed_timeout": ("timeouts", "half_closed"),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from gatewayd.routing.snapshot import BackendPlan, Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect, RulePlan
+from gatewayd.routing.snapshot import (
+    AuthPlan,
+    BackendPlan,
+    Cors,
+    Edit,
+    Filters,
+    MirrorPlan,
+    PathEdit,
+    Redirect,
+    RulePlan,
+)
 
 
 def filter_lines(filters: Filters | None) -> list[str]:
@@ -10,6 +20,7 @@ def filter_lines(filters: Filters | None) -> list[str]:
     if filters is None:
         return []
     lines = [] if filters.cors is None else [_cors(filters.cors)]
+    lines += [] if filters.auth is None else [_auth(filters.auth)]
     lines += _edits("request", filters.request) + _edits("response", filters.response)
     if filters.redirect is not None:
         lines.append(_redirect(filters.redirect))
@@ -23,6 +34,15 @@ def filter_lines(filters: Filters | None) -> list[str]:
 def _mirror(mirror: MirrorPlan) -> str:
     part = "" if mirror.numerator == mirror.denominator else f" of {100 * mirror.numerator / mirror.denominator:g} %"
     return f"mirror a copy{part} to {mirror.backend}"
+
+
+def _auth(auth: AuthPlan) -> str:
+    where = f"{auth.backend} by {'gRPC' if auth.grpc else 'HTTP'}"
+    parts = [f"at {auth.path.decode('latin-1')} and the request's path"] if auth.path else []
+    parts += [f"shown headers {_joined(auth.request)}"] if auth.request else []
+    parts += [f"headers {_joined(auth.response)} are its own"] if auth.response else []
+    parts += [f"shown bodies, of {auth.body} bytes at most"] if auth.body else []
+    return f"ask {where} to authorize{''.join(f'; {part}' for part in parts)}"
 
 
 def _cors(cors: Cors) -> str:

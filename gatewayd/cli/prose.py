@@ -17,6 +17,7 @@ REASONS = {
     "no_backends": "the rule names no backend and no redirect",
     "cors_preflight": "the gateway says which origins, methods and headers the CORS filter allows",
     "no_weight": "the weights of all its backends are 0",
+    "auth_no_endpoints": "none of the endpoints of the service that authorizes is ready",
     "no_endpoints": "none of its endpoints is ready",
     "misdirected": "the host belongs to another listener than the name asked for in TLS",
     "BackendNotFound": "the backend or its port does not exist",
@@ -43,6 +44,8 @@ REASONS = {
     "line_too_long": "the first line is longer than limits.requestLine of the GatewayConfig",
     "head_too_large": "the head is larger than limits.head of the GatewayConfig",
     "too_many_fields": "there are more header fields than limits.fields of the GatewayConfig",
+    "ExternalAuthInvalid": "its ExternalAuth names what HTTP does not have",
+    "ExternalAuthRepeated": "it has more than one ExternalAuth",
 }
 
 
@@ -71,6 +74,11 @@ def tell(explanation: Data) -> Iterator[str]:
 
 
 def _answer(answer: Data) -> str:
+    allowed = f"if {answer['allowed_by']} allows it, " if answer.get("allowed_by") else ""
+    return allowed + _final(answer)
+
+
+def _final(answer: Data) -> str:
     reason: str = answer["reason"]
     if reason == "forwarded":
         return f"the backend's: it is asked for {answer['target']} with host {answer['host']}"

@@ -10,7 +10,7 @@ from gatewayd.cli.question import Question
 from gatewayd.cli.session import place_of, session
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.routing.explain import Candidate, Explanation, explain
-from gatewayd.routing.rule import Match, Rule, Share
+from gatewayd.routing.rule import Match, Rule, Share, Step
 from gatewayd.routing.sessions import Place
 from gatewayd.routing.snapshot import PortPlan, Settings, Snapshot
 from gatewayd.routing.table import compile_port
@@ -89,9 +89,18 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
 def _rule_answer(rule: Rule, place: Place | None, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
     if rule.refusal:
         return _answer(500, rule.refusal)
-    path = head.path
     if rule.step is not None and rule.step.cors is not None and rule.step.cors.preflight(head) is not None:
         return _answer(204, "cors_preflight")
+    service = _service(rule.step)
+    if service and not _reachable(service, snapshot):
+        return _answer(503, "auth_no_endpoints")
+    answer = _passed_answer(rule, place, head, plan, snapshot)
+    return {**answer, "allowed_by": service} if service else answer
+
+
+def _passed_answer(rule: Rule, place: Place | None, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
+    """The answer to a request that nobody objects to."""
+    path = head.path
     if rule.step is not None and rule.step.redirect is not None:
         there = location(rule.step.redirect, plan.transport.encode(), head.host, plan.number, path, head.query)
         return {**_answer(rule.step.redirect.status, "redirect"), "location": there.decode("latin-1")}
@@ -116,23 +125,33 @@ def _answer(status: int | None, reason: str) -> Data:
     return {"status": status, "reason": reason}
 
 
+def _service(step: Step | None) -> str:
+    """The backend that authorizes, or ""."""
+    return step.authorizer.backend if step is not None and step.authorizer is not None else ""
+
+
+def _reachable(key: str, snapshot: Snapshot) -> bool:
+    backend = snapshot.backends.get(key)
+    return backend is not None and bool(backend.endpoints or backend.dns)
+
+
 def _failure(share: Share, snapshot: Snapshot) -> tuple[int, str] | None:
     """Why a share's requests are answered by the gateway itself."""
     if share.failure:
         return 500, share.failure
+    service = _service(share.step)
+    if service and not _reachable(service, snapshot):
+        return 503, "auth_no_endpoints"
     if share.step is not None and share.step.redirect is not None:
         return share.step.redirect.status, "redirect"
-    backend = snapshot.backends.get(share.key)
-    if backend is None or not (backend.endpoints or backend.dns):
-        return 503, "no_endpoints"
-    return None
+    return None if _reachable(share.key, snapshot) else (503, "no_endpoints")
 
 
 def _backend(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
     total = sum(other.weight for other in rule.shares)
     plan = snapshot.backends.get(share.key)
-    failure = _failure(share, snapshot)
     filters = rule.plan.shares[rule.shares.index(share)].filters
+    failure = _failure(share, snapshot)
     endpoints = [f"{host}:{port}" for host, port in plan.endpoints] if plan else []
     if plan is not None and plan.dns is not None:
         endpoints.append(f"{plan.dns[0]}:{plan.dns[1]} (by DNS)")

@@ -30,6 +30,9 @@ WORKER_COUNTS = (
     "upstream_spare_bytes",
     "mirrors_sent",
     "mirrors_dropped",
+    "authorizations_asked",
+    "authorizations_denied",
+    "authorizations_failed",
     "access_lines_dropped",
     "exceptions",
 )

@@ -37,6 +37,9 @@ HELP = {
     "upstream_spare_bytes": "Connections closed because an endpoint sent bytes that nobody asked for.",
     "mirrors_sent": "Copies of requests sent to mirrors.",
     "mirrors_dropped": "Copies not sent: the body was too long, or too many copies were in flight.",
+    "authorizations_asked": "Questions to authorization services.",
+    "authorizations_denied": "Requests that an authorization service did not allow.",
+    "authorizations_failed": "Requests refused because an authorization service gave no answer that counts.",
     "access_lines_dropped": "Lines of the access log that were lost because nobody took them.",
     "exceptions": "Defects of the gateway itself: exceptions that ended a connection.",
 }

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from gatewayd.routing.snapshot import Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect
+from gatewayd.routing.snapshot import AuthPlan, Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect
+from gatewayd.wire.path import normalise
 
 # RFC 9110 sections 6.4 and 7.6.1: fields that frame a message or belong to one connection; the gateway writes them.
 FRAMING = frozenset(
     {"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
+_PSEUDO = frozenset({":authority", ":method", ":path", ":scheme"})
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
 _VALUE = re.compile(r"[!-~\x80-\U0010ffff]+(?:[\t ]+[!-~\x80-\U0010ffff]+)*")
 _NO_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]|%(?![0-9A-Fa-f]{2})")
@@ -27,6 +29,8 @@ class Merged(NamedTuple):
     filters: Filters | None = None
     refused: tuple[str, ...] = ()  # types without which the request must not pass: it is answered 500
     mirrors: tuple[tuple[int, Any], ...] = ()  # (index of the filter, its requestMirror), to be resolved
+    auths: tuple[tuple[int, Any], ...] = ()  # (index of the filter, its externalAuth), to be resolved
+    refusal: str = ""  # the reason word of that answer
 
 
 def merge(specs: Iterable[Any], prefix: bytes | None) -> Merged:
@@ -35,16 +39,19 @@ def merge(specs: Iterable[Any], prefix: bytes | None) -> Merged:
     UnservableError when a value is outside of what HTTP can carry.
     """
     parts: dict[str, Any] = {}
-    refused, mirrors = [], []
+    refused, mirrors, auths = [], [], []
     for index, spec in enumerate(specs):
         if spec.type in _COMPILERS:
             parts |= _COMPILERS[spec.type](spec, prefix)
         elif spec.type == "RequestMirror":
             mirrors.append((index, spec.request_mirror))
+        elif spec.type == "ExternalAuth":
+            auths.append((index, spec.external_auth))
         else:
             refused.append(spec.type)
     filters = Filters(**parts) if parts else None
-    return Merged(filters, tuple(refused), tuple(mirrors))
+    refusal = f"{refused[0]}NotServed" if refused else ""
+    return Merged(filters, tuple(refused), tuple(mirrors), tuple(auths), refusal)
 
 
 def mirror_plan(spec: Any, backend: str) -> MirrorPlan:
@@ -52,6 +59,38 @@ def mirror_plan(spec: Any, backend: str) -> MirrorPlan:
     if spec.fraction is not None:
         return MirrorPlan(backend, spec.fraction.numerator, spec.fraction.denominator)
     return MirrorPlan(backend) if spec.percent is None else MirrorPlan(backend, spec.percent, 100)
+
+
+def auth_plan(spec: Any, backend: str, host: str) -> AuthPlan:
+    """An externalAuth whose backendRef was resolved to `backend`, a Service known as `host`. UnservableError when it
+    names what HTTP does not have.
+    """
+    body = (spec.forward_body.max_size or 0) if spec.forward_body is not None else 0
+    if spec.protocol == "GRPC":
+        shown = _names(spec.grpc.allowed_headers if spec.grpc is not None else ())
+        return AuthPlan(backend, True, host.encode(), request=shown, body=body)
+    http = spec.http
+    if http is None:
+        return AuthPlan(backend, body=body)
+    shown, taken = _names(http.allowed_headers), _names(http.allowed_response_headers)
+    return AuthPlan(backend, path=_front(http.path or ""), request=shown, response=taken, body=body)
+
+
+def _names(names: Iterable[str]) -> tuple[bytes, ...]:
+    """Field names, and those of the pseudo-fields of HTTP/2, by which some know method and path."""
+    return tuple(
+        dict.fromkeys(name.lower().encode() if name.lower() in _PSEUDO else field_name(name) for name in names)
+    )
+
+
+def _front(path: str) -> bytes:
+    """A path to put in front of others, in the form in which paths are matched (`wire.path`)."""
+    if not path.strip("/"):
+        return b""
+    try:
+        return normalise(f"/{path.strip('/')}".encode()).rstrip(b"/")
+    except ValueError as error:
+        raise UnservableError(str(error)) from None
 
 
 def _request_edit(spec: Any, _prefix: bytes | None) -> dict[str, Any]:

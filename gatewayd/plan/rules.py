@@ -12,7 +12,7 @@ from gatewayd.plan import traffic
 from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
 from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
-from gatewayd.plan.filters import Merged, UnservableError, merge, mirror_plan
+from gatewayd.plan.filters import Merged, UnservableError, auth_plan, merge, mirror_plan
 from gatewayd.plan.matches import compile_matches, prefix_of
 from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.reads import Reads
@@ -73,7 +73,7 @@ class RuleDraft:
             timeouts=timeouts_of(rule),
             retry=retry_of(rule),
             persistence=persistence,
-            refusal=f"{merged.refused[0]}NotServed" if merged.refused else "",
+            refusal=merged.refusal,
         )
         return self
 
@@ -88,10 +88,35 @@ class RuleDraft:
                 ref = spec.extension_ref
                 verdict = Verdict("InvalidKind", f"filters of kind {ref.group}/{ref.kind} are unknown")
                 self.unresolved.append(Finding((*place, "extensionRef"), verdict.message, "", verdict))
+        if merged.auths:
+            merged = self._authorize(merged, (*path, "filters"))
         if not merged.mirrors:
             return merged
         mirrors = tuple(self._mirrors(merged.mirrors, (*path, "filters")))
         return merged._replace(filters=replace(merged.filters or Filters(), mirrors=mirrors))
+
+    def _authorize(self, merged: Merged, path: Path) -> Merged:
+        """With the service that is to be asked; where that cannot be, requests are answered 500."""
+        index, spec = merged.auths[0]
+        place = (*path, index, "externalAuth")
+        if len(merged.auths) > 1:
+            message = "more than one ExternalAuth: requests are answered 500, not passed with one of them"
+            self.not_served.append(Finding(path, message, "keep one of them", closed=True))
+            return merged._replace(refusal=merged.refusal or "ExternalAuthRepeated")
+        spoken: Traffic = "grpc" if spec.protocol == "GRPC" else "http"
+        resolved = self._resolve(spec.backend_ref, (*place, "backendRef"), spoken)
+        if resolved.backend is None or resolved.failure is not None:
+            reason = resolved.failure.reason if resolved.failure is not None else "BackendNotFound"
+            return merged._replace(refusal=merged.refusal or reason)
+        backend = resolved.backend
+        try:
+            plan = auth_plan(spec, backend.key, f"{backend.name}.{backend.namespace}")
+        except UnservableError as error:
+            message = f"{error}; requests are answered 500, not passed without it"
+            self.not_served.append(Finding(place, message, closed=True))
+            return merged._replace(refusal=merged.refusal or "ExternalAuthInvalid")
+        self.backends.append(backend)
+        return merged._replace(filters=replace(merged.filters or Filters(), auth=plan))
 
     def _mirrors(self, specs: tuple[tuple[int, Any], ...], path: Path) -> Iterator[MirrorPlan]:
         """Those that can be used; the others are told, and the requests go their way without them."""
@@ -107,8 +132,7 @@ class RuleDraft:
             resolved = self._resolve(ref, place)
             merged = self._filters(getattr(ref, "filters", ()), prefix, place)
             failure = resolved.failure.reason if resolved.failure else ""
-            if not failure and merged.refused:
-                failure = f"{merged.refused[0]}NotServed"
+            failure = failure or merged.refusal
             backend = resolved.backend
             if backend is not None and not failure:
                 self.backends.append(backend)
@@ -135,8 +159,8 @@ class RuleDraft:
             self.noted.append(Finding((*path, "backendRefs"), message, hint))
         return found[0] if found else None
 
-    def _resolve(self, ref: Any, place: Path) -> Resolved:
-        resolved = resolve(ref, self.kind, self.namespace, self.traffic, self.reads)
+    def _resolve(self, ref: Any, place: Path, spoken: Traffic | None = None) -> Resolved:
+        resolved = resolve(ref, self.kind, self.namespace, spoken or self.traffic, self.reads)
         failure = resolved.failure
         if failure is not None:
             if resolved.coming:

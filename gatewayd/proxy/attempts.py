@@ -57,6 +57,15 @@ class Attempts:
         self._whole = self._one = None
         self._exchange.attempts = None
 
+    def hold(self) -> None:
+        """No attempt is made yet: somebody else has to allow it first."""
+        if self._one is not None:
+            self._one.cancel()
+
+    def proceed(self) -> None:
+        """The first attempt begins now."""
+        self._one = self._timer(self._limit, self._expire_one)
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def _timer(self, seconds: float, callback: Callable[[], None]) -> Any:

@@ -187,7 +187,7 @@ class Downstream1(Intake1):
                 return
             exchange.begin(b"".join(pieces), not self.left, self.trailers())
         if self.left and self.exchange is exchange:
-            if exchange.up is None:
+            if exchange.up is None and not exchange.takes_body:
                 self.pause()
             else:
                 self._expect_body(exchange.began)

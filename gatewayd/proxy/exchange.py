@@ -14,15 +14,15 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy import session
+from gatewayd.proxy import filters, session
 from gatewayd.proxy.attempts import UNPROCESSED, Attempts, may_send_again
 from gatewayd.proxy.blame import blame
-from gatewayd.proxy.edits import edit_path, location
-from gatewayd.proxy.mirror import Copy
 from gatewayd.routing.cors import CrossOriginEdit
 from gatewayd.routing.snapshot import Settings
 
 if TYPE_CHECKING:
+    from gatewayd.proxy.authorization import Guard
+    from gatewayd.proxy.mirror import Copy
     from gatewayd.proxy.port import Port
     from gatewayd.routing.rule import Rule, Share, Step
     from gatewayd.routing.table import ListenerTable
@@ -36,7 +36,8 @@ class Exchange:
 
     `body` and `ended` hold what came with the head until a connection takes it; `replayable` says whether that is all
     of the request, so that it can be sent once more. `attempts` is None unless the rule limits time or tries again,
-    `copy` unless the request is mirrored and its body is not whole yet. Where the rule keeps sessions, `share` is the
+    `copy` unless the request is mirrored and its body is not whole yet, `guard` unless it waits to be authorized. Where
+    the rule keeps sessions, `share` is the
     share that was chosen, and `bound` the endpoint of the request's session if it shows one.
     """
 
@@ -56,6 +57,7 @@ class Exchange:
         "down",
         "ended",
         "endpoint",
+        "guard",
         "head",
         "interims",
         "listener",
@@ -93,6 +95,7 @@ class Exchange:
         self.bound: Endpoint | None = None
         self.attempts: Attempts | None = None
         self.copy: Copy | None = None
+        self.guard: Guard | None = None
         self.status = self.bytes_in = self.bytes_out = self.interims = 0
         self.reason = b""
         self.reply_edits: tuple[Any, ...] = ()
@@ -128,51 +131,41 @@ class Exchange:
         self.path = head.path
         self.authority = head.authority
         self.block = head.block + self.down.describe(self)
-        if rule.step is not None and self._apply(rule.step):
+        if rule.step is not None and filters.apply(self, rule.step):
             return None
-        sessions = rule.sessions
-        share = rule.single or rule.pick() if sessions is None else session.resume(self, rule, sessions)
-        if share is None:
-            return self.reply(500, b"no_weight" if rule.shares else b"no_backends")
-        return self._take(share)
+        return self._choose(rule, None, self.began)
 
-    def _take(self, share: Share) -> None:
-        if share.step is not None and self._apply(share.step):
-            return
-        if share.failure:
-            self.reply(500, share.failure.encode())
-            return
+    def _choose(self, rule: Rule, share: Share | None, now: float) -> None:
+        """Choose a share and send the request there; one that is chosen already has its filters applied."""
+        if share is None:
+            sessions = rule.sessions
+            share = rule.single or rule.pick() if sessions is None else session.resume(self, rule, sessions)
+            if share is None:
+                return self.reply(500, b"no_weight" if rule.shares else b"no_backends")
+            if share.failure:
+                return self.reply(500, share.failure.encode())
+            if share.step is not None and filters.apply(self, share.step, share):
+                return None
         self.backend = share.backend
         self.backend.requests += 1
-        self._send(None, self.began, self.bound)
+        self._send(None, now, self.bound)
         if self.copy is not None:
             self.copy.begin(self)
+        return None
 
-    def _apply(self, step: Step) -> bool:
-        """Apply the filters; True when they answered the request."""
-        if step.cors is not None:
-            preflight = step.cors.preflight(self.head)
-            if preflight is not None:
-                self.reply(204, b"cors_preflight", preflight)
-                return True
-            self.reply_edits = (*self.reply_edits, step.cors.edit(self.head))
-        if step.request is not None:
-            self.block = step.request.apply(self.block)
-        if step.response is not None:
-            self.reply_edits = (*self.reply_edits, step.response)
-        if step.redirect is not None:
-            port = self.port
-            where = location(step.redirect, port.scheme, self.head.host, port.plan.number, self.path, self.head.query)
-            self.reply(step.redirect.status, b"redirect", b"\r\nlocation: " + where)
-            return True
-        if step.hostname is not None:
-            self.authority = step.hostname
-        if step.path is not None:
-            self.path = edit_path(step.path, self.path)
-        if step.mirrors:
-            self.copy = self.copy or Copy()
-            self.copy.add_targets(step.mirrors)
-        return False
+    def go_on(self, step: Step, share: Share | None) -> None:
+        """The request is authorized: apply the filters that are left, and send it on its way."""
+        if not filters.edit(self, step):
+            self._choose(self.rule, share, monotonic())  # type: ignore[arg-type]
+        if not self.ended and self.down is not None and self.takes_body:
+            self.down.resume()
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether somebody is there for what comes of the request's body."""
+        if self.guard is not None:
+            return self.guard.wants_body
+        return self.up is not None and not self.up.blocked
 
     def _send(self, tried: Endpoint | None, now: float, bound: Endpoint | None) -> None:
         backend = self.backend
@@ -252,6 +245,10 @@ class Exchange:
         """More of the request's body came."""
         self.bytes_in += len(data)
         self.ended = ended
+        if self.guard is not None:
+            self.trailers = trailers
+            self.guard.take_body(data, ended)
+            return
         if self.up is not None:
             self.body = b"" if self.attempts is None else self.attempts.keep(data, trailers)
             self.up.send_body(data, ended, trailers)
@@ -363,6 +360,8 @@ class Exchange:
             endpoint.active -= 1
         if self.attempts is not None:
             self.attempts.close()
+        if self.guard is not None:
+            self.guard.close()
         self._count(now - self.began)
         if self.settings.access_log:
             self.port.runtime.log_exchange(self, now)

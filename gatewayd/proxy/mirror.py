@@ -8,16 +8,16 @@ and its answer is read and thrown away so that the connection can serve again.
 from __future__ import annotations
 
 import copy
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gatewayd.proxy.subrequest import Subrequest
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.runtime import Runtime
     from gatewayd.routing.rule import Mirror
     from gatewayd.upstream.backend import Backend
-    from gatewayd.upstream.endpoint import Endpoint
-    from gatewayd.wire.head import RequestHead, ResponseHead
+    from gatewayd.wire.head import RequestHead
 
 KEPT_BODY = 65536  # bytes of a request's body that are copied; requests with more are not mirrored
 IN_FLIGHT = 64  # copies in flight of one worker
@@ -105,143 +105,32 @@ class Copy:
         exchange.port.runtime.counts.mirrors_dropped += len(self._targets)
 
 
-class Nobody:
-    """The client of a copy."""
+class Mirrored(Subrequest):
+    """One copy in flight. Its answer is counted, and thrown away."""
 
-    __slots__ = ()
-    sink = None
-
-    def interim(self, head: ResponseHead) -> None:
-        """Nobody wants to know."""
-
-
-_NOBODY = Nobody()
-
-
-class Mirrored:
-    """One copy in flight: to connections to backends it looks like an exchange whose request is whole, and that is in
-    no session.
-    """
-
-    bound = None
-
-    __slots__ = (
-        "answered",
-        "authority",
-        "backend",
-        "began",
-        "block",
-        "body",
-        "down",
-        "ended",
-        "endpoint",
-        "head",
-        "interims",
-        "path",
-        "port",
-        "received",
-        "reused",
-        "sent",
-        "settings",
-        "status",
-        "trailers",
-        "up",
-    )
+    __slots__ = ("_received",)
 
     def __init__(self, exchange: Exchange, backend: Backend, body: bytes) -> None:
-        self.head = _without_expectation(exchange.head)
+        head = _without_expectation(exchange.head)
+        super().__init__(exchange.port, exchange.settings, backend, head, body)
         self.path = exchange.path
         self.authority = exchange.authority
         self.block = exchange.block
         self.trailers = exchange.trailers
-        self.port = exchange.port
-        self.settings = exchange.settings
-        self.backend = backend
-        self.body = body
-        self.ended = True
-        self.down: Nobody | None = _NOBODY
-        self.endpoint: Endpoint | None = None
-        self.up: Any = None
-        self.began = self.sent = monotonic()
-        self.answered = 0.0
-        self.status = self.interims = self.received = 0
-        self.reused = False
+        self._received = 0
 
-    # -- the request -----------------------------------------------------------------------------------------------
-
-    def send(self) -> None:
-        """Send it over a pooled connection, or over one that is made for it."""
-        endpoint = self.backend.pick()
-        if endpoint is None:
-            self._finish()
-            return
-        self.endpoint = endpoint
-        endpoint.active += 1
-        if endpoint.idle:
-            self._send(endpoint.idle.popitem()[0])
-        else:
-            self.port.runtime.connector.connect(self)  # type: ignore[arg-type]
-
-    def connected(self, up: Any) -> None:
-        """A connection was made for it."""
-        self.sent = monotonic()
-        self._send(up)
-
-    def _send(self, up: Any) -> None:
-        self.up = up
-        up.send_head(self, self.body, True, self.trailers)
-
-    def connect_failed(self, reason: bytes, status: int = 503) -> None:
-        """No connection could be made; that was the only attempt."""
-        self._finish()
-
-    def reply(self, status: int, reason: bytes) -> None:
-        """What would be the gateway's own answer."""
-        self._cut()
-
-    def pause_request(self) -> None:
-        """All that there is was written already."""
-
-    resume_request = pause_request
-
-    # -- the response ----------------------------------------------------------------------------------------------
-
-    def respond(self, head: ResponseHead, data: bytes, ended: bool, trailers: bytes, now: float) -> None:
-        """The answer begins."""
-        self.status = head.status
-        self.respond_body(data, ended)
-
-    def respond_body(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
-        """It goes on: counted, and thrown away."""
-        self.received += len(data)
+    def took_body(self, data: bytes, ended: bool, trailers: bytes) -> None:
+        """More of the answer came."""
+        self._received += len(data)
         if ended:
-            self._finish()
-        elif self.received > ANSWER_BYTES:
-            self._cut()
+            self.finish()
+        elif self._received > ANSWER_BYTES:
+            self.cut()
 
-    def upstream_lost(self, reason: bytes, status: int = 502) -> None:
-        """The connection ended before the answer did."""
-        self.up = None
-        self._finish()
-
-    # -- the end ---------------------------------------------------------------------------------------------------
-
-    def _cut(self) -> None:
-        up, self.up = self.up, None
-        if up is not None:
-            up.exchange = None
-            up.abort()
-        self._finish()
-
-    def _finish(self) -> None:
-        """Set the connection free. Called once."""
-        self.down = None
+    def finish(self) -> None:
+        """Whatever came of it, that was the only attempt."""
         self.port.runtime.mirrors.done(self.backend.key, len(self.body))
-        if self.endpoint is not None:
-            self.endpoint.active -= 1
-        up, self.up = self.up, None
-        if up is not None:
-            up.release(monotonic())
+        super().finish()
 
 
 def _without_expectation(head: RequestHead) -> RequestHead:

@@ -98,7 +98,7 @@ class RequestStream(Stream2):
             self.patient = grpc.is_grpc(head.value(b"content-type"))
             self.received_bytes = len(data)
             self.body_began = now
-            if exchange.up is None:
+            if exchange.up is None and not exchange.takes_body:
                 self.held = True
             elif not self.held:
                 self._expect_body(now)

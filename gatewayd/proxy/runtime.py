@@ -61,6 +61,7 @@ class Runtime:
         self.counts = WorkerCounters()
         self.connector = Connector(self)
         self.mirrors = Mirrors(self)
+        self.bodies_shown = 0  # bytes of request bodies that are kept for authorization services
         self.snapshot = Snapshot()
         self._settings: dict[str, Settings] = {}
         self.draining = self.brief = self.shedding = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import re2
 
+from gatewayd.routing.authorization import authorizer
 from gatewayd.routing.cors import CrossOrigin
 from gatewayd.routing.sessions import Sessions
 from gatewayd.wire.fields import BlockEdit
@@ -60,9 +61,11 @@ class Predicate:
 
 
 class Step:
-    """The filters of a rule or of a backendRef, compiled. None where a rule has no filters."""
+    """The filters of a rule or of a backendRef, compiled. None where a rule has no filters. `guarded`: some of them may
+    answer the request before the others see it.
+    """
 
-    __slots__ = ("cors", "hostname", "mirrors", "path", "redirect", "request", "response")
+    __slots__ = ("authorizer", "cors", "guarded", "hostname", "mirrors", "path", "redirect", "request", "response")
 
     redirect: Redirect | None
     hostname: bytes | None
@@ -76,6 +79,8 @@ class Step:
         self.path = filters.path
         self.mirrors = tuple(Mirror(mirror) for mirror in filters.mirrors)
         self.cors = None if filters.cors is None else CrossOrigin(filters.cors)
+        self.authorizer = None if filters.auth is None else authorizer(filters.auth)
+        self.guarded = self.cors is not None or self.authorizer is not None
 
 
 # Framing and connection fields are the gateway's own; Host is the authority, set as a whole.

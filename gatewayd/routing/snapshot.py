@@ -64,6 +64,23 @@ class MirrorPlan(Plan, frozen=True):
     denominator: int = 1
 
 
+class AuthPlan(Plan, frozen=True):
+    """ExternalAuth (GEP-1494): `backend`, a key of Snapshot.backends, is asked before a request passes.
+
+    `request` names the client's fields that it is shown, `response` those of its answer that go into the request; lower
+    case. `path` is put in front of the path, `authority` is the host that a gRPC service is asked for. `body` is the
+    longest body in bytes that may pass, and is shown to it; 0 shows none of it and lets every length pass.
+    """
+
+    backend: str
+    grpc: bool = False
+    authority: bytes = b""
+    path: bytes = b""
+    request: tuple[bytes, ...] = ()
+    response: tuple[bytes, ...] = ()
+    body: int = 0
+
+
 class Filters(Plan, frozen=True):
     """The filters of one rule or of one backendRef, already merged into one record."""
 
@@ -74,6 +91,7 @@ class Filters(Plan, frozen=True):
     path: PathEdit | None = None
     cors: Cors | None = None
     mirrors: tuple[MirrorPlan, ...] = ()
+    auth: AuthPlan | None = None
 
 
 class Condition(Plan, frozen=True):
@@ -245,6 +263,7 @@ class Settings(Plan, frozen=True):
     write_timeout: float = 60.0
     connect_timeout: float = 5.0
     first_byte_timeout: float = 60.0
+    authorization_timeout: float = 5.0
     stream_idle_timeout: float = 300.0
     tunnel_idle_timeout: float = 3600.0
     half_closed_timeout: float = 60.0

@@ -55,3 +55,15 @@ def trailers_only(status: int, reason: bytes) -> Fields:
         (b"grpc-status", b"%d" % status_of(status)),
         (b"grpc-message", b"gateway: " + reason.replace(b"_", b" ")),
     ]
+
+
+def frame(message: bytes) -> bytes:
+    """A message as it stands in the body of a call (gRPC protocol, "Length-Prefixed-Message"), not compressed."""
+    return b"\x00%b%b" % (len(message).to_bytes(4, "big"), message)
+
+
+def only_message(body: bytes) -> bytes | None:
+    """The message of a body that has exactly one, not compressed; None for any other body."""
+    if len(body) < 5 or body[0] or int.from_bytes(body[1:5], "big") != len(body) - 5:
+        return None
+    return body[5:]

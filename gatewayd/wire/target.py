@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_to_bytes
+from collections.abc import Collection
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from gatewayd.wire.grammar import AUTHORITY
 from gatewayd.wire.path import normalise
@@ -72,3 +73,15 @@ def query_parameters(query: bytes) -> dict[bytes, bytes]:
         name, _, value = part.replace(b"+", b" ").partition(b"=")
         found.setdefault(unquote_to_bytes(name), unquote_to_bytes(value))
     return found
+
+
+def edit_query(query: bytes, set: Collection[tuple[bytes, bytes]], remove: Collection[bytes]) -> bytes:
+    """The query with some parameters removed and some set, after the others; names and values are given decoded."""
+    gone = {*remove, *(name for name, _ in set)}
+    parts = [part for part in query[1:].split(b"&") if part and _parameter_name(part) not in gone]
+    parts += [f"{quote_from_bytes(name)}={quote_from_bytes(value)}".encode() for name, value in set]
+    return b"?" + b"&".join(parts) if parts else b""
+
+
+def _parameter_name(part: bytes) -> bytes:
+    return unquote_to_bytes(part.partition(b"=")[0].replace(b"+", b" "))

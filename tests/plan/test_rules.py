@@ -233,13 +233,12 @@ def test_timeouts_and_retries(fields: dict[str, Any], timeouts: Timeouts | None,
 
 
 EXTENSION = {"type": "ExtensionRef", "extensionRef": {"group": "x.io", "kind": "Filter", "name": "f"}}
-AUTH = {"type": "ExternalAuth", "externalAuth": {"protocol": "GRPC", "backendRef": backend(), "grpc": {}}}
-CLOSED = [(EXTENSION, "ExtensionRefNotServed"), (AUTH, "ExternalAuthNotServed")]
+CLOSED = [(EXTENSION, "ExtensionRefNotServed")]
 
 
 @pytest.mark.parametrize(("spec", "reason"), CLOSED)
 def test_filters_that_guard_something_fail_closed(spec: dict[str, Any], reason: str) -> None:
-    """A rule must not be served without its authorization just because that is not served yet."""
+    """A rule must not be served without its guard just because that is not served yet."""
     result = plan(rule(filters=[spec]), rule())
     guarded, free = result.snapshot.routes["HTTPRoute/shop/cart"].rules
     assert (guarded.refusal, free.refusal) == (reason, "")
@@ -252,7 +251,7 @@ def test_an_extension_is_an_unresolved_reference() -> None:
     assert holds("ResolvedRefs=False/InvalidKind", conditions(plan(rule(filters=[EXTENSION]))))
 
 
-@pytest.mark.parametrize(("spec", "reason"), [case for case in CLOSED if case[0] is not AUTH])
+@pytest.mark.parametrize(("spec", "reason"), CLOSED)
 def test_such_filters_on_a_backend_close_its_share_only(spec: dict[str, Any], reason: str) -> None:
     shares = compiled(rule(backend(filters=[spec], weight=3), backend())).shares
     assert [(one.failure, one.backend, one.weight) for one in shares] == [(reason, "", 3), ("", "shop/cart:80", 1)]

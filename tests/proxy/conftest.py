@@ -10,8 +10,9 @@ import pytest
 from tests.proxy.conversation import Clock, Conversation
 
 TIMED = (
-    "accept", "attempts", "blame", "budget2", "connection2", "connector", "downstream1", "downstream2",
-    "exchange", "intake1", "mirror", "request2", "response1", "response2", "stream", "tunnel", "upstream1", "upstream2",
+    "accept", "attempts", "authorization", "blame", "budget2", "connection2", "connector", "downstream1",
+    "downstream2", "exchange", "intake1", "request2", "response1", "response2", "stream", "subrequest", "tunnel",
+    "upstream1", "upstream2",
 )  # fmt: skip
 
 

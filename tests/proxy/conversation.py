@@ -355,6 +355,7 @@ class Conversation:
         hostname: bytes = b"",
         protocol: Any = "http1",
         retries: RetryBudgetPlan | None = None,
+        protocols: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self.clock = clock
@@ -364,6 +365,7 @@ class Conversation:
         self.runtime = Runtime(self.loop, 0, self.log)  # type: ignore[arg-type]
         self.runtime.new_request_id = lambda: b"id"  # type: ignore[method-assign]
         key = "HTTPRoute/default/shop"
+        spoken = protocols or {}
         route = RoutePlan(key=key, kind="HTTPRoute", namespace="default", name="shop", rules=rules or (rule(),))
         listener = ListenerPlan(
             key="default/web/http", gateway="default/web", name="http", protocol=transport.upper(),
@@ -375,7 +377,10 @@ class Conversation:
             generation=1,
             ports={"p": port},
             routes={key: route},
-            backends={name: BackendPlan(name, places, protocol, retries=retries) for name, places in backends.items()},
+            backends={
+                name: BackendPlan(name, places, spoken.get(name, protocol), retries=retries)
+                for name, places in backends.items()
+            },
             settings={"s": Settings(**settings)},
         )
         self.runtime.apply(difference(Snapshot(), snapshot), {})

@@ -1,0 +1,312 @@
+"""Requests that wait to be authorized (GEP-1494): the question to the service, and what becomes of its answer.
+
+Nothing passes that was not allowed: a service that cannot be reached, is too slow or gives no clear answer is a
+refusal. While a request waits, its body waits at the client, or is kept up to the size that the filter allows and shown
+to the service. The question costs a slot in the sweep, no timer and no task.
+"""
+
+from __future__ import annotations
+
+import copy
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+from gatewayd.proxy.blame import blame
+from gatewayd.proxy.replies import PHRASES
+from gatewayd.proxy.subrequest import Subrequest
+from gatewayd.routing.authorization import Facts, NoVerdictError, Question, Verdict
+from gatewayd.routing.cors import CrossOriginEdit
+from gatewayd.wire import grpc
+from gatewayd.wire.own_heads import response_head
+from gatewayd.wire.target import edit_query
+
+if TYPE_CHECKING:
+    from gatewayd.proxy.exchange import Exchange
+    from gatewayd.routing.rule import Share, Step
+    from gatewayd.upstream.backend import Backend
+    from gatewayd.wire.head import ResponseHead
+
+ANSWER_BYTES = 65536  # of the body of an answer; a service that says more says nothing
+SHOWN_BYTES = 32 << 20  # of all bodies that one worker keeps for services at a time
+
+DENIED = b"auth_denied"
+TOO_LARGE = b"auth_body_too_large"
+_BAD_ANSWER = (502, b"auth_bad_answer")
+_TIMEOUT = (504, b"auth_timeout")
+_OVERFLOW = (503, b"auth_overflow")
+# What is told of a question that got no answer, by what became of it; the rest is a bad answer.
+_FAILURES = {
+    b"no_endpoints": (503, b"auth_no_endpoints"),
+    b"upstream_refused": (503, b"auth_unreachable"),
+    b"connect_timeout": (503, b"auth_unreachable"),
+    b"upstream_overflow": _OVERFLOW,
+    b"upstream_timeout": _TIMEOUT,
+}
+_REPEATED = frozenset({b"upstream_closed", b"upstream_unprocessed"})
+_NO_BODY = frozenset({204, 304})
+_CONTINUE = response_head(100, b"Continue")
+_NEVER = float("inf")
+
+
+class Guard:
+    """One exchange that waits. `step` holds the filter, `share` is set where it is that of a backendRef. `wants_body`:
+    the body is kept until it is whole, and the service asked then.
+    """
+
+    __slots__ = (
+        "_asking",
+        "_authorizer",
+        "_exchange",
+        "_pieces",
+        "_share",
+        "_shown",
+        "_step",
+        "deadline",
+        "wants_body",
+    )
+
+    def __init__(self, exchange: Exchange, step: Step, share: Share | None) -> None:
+        assert step.authorizer is not None
+        self._exchange = exchange
+        self._authorizer = step.authorizer
+        self._step = step
+        self._share = share
+        self._asking: Asking | None = None
+        self._pieces: list[bytes] = []
+        self._shown = 0
+        self.deadline = _NEVER
+        self.wants_body = False
+
+    # -- the question ----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Ask now, or when the body is there."""
+        exchange = self._exchange
+        exchange.guard = self
+        if exchange.attempts is not None:
+            exchange.attempts.hold()
+        if not self._authorizer.body:
+            self._ask()
+        elif exchange.head.length > self._authorizer.body:
+            exchange.reply(413, TOO_LARGE)
+        else:
+            self.wants_body = True
+            self._collect(exchange.body, exchange.ended)
+            if self.wants_body and exchange.head.expect:
+                exchange.down.interim(_CONTINUE)
+                exchange.head.expect = False  # the backend gets the body at once
+
+    def take_body(self, data: bytes, ended: bool) -> None:
+        """More of the request's body came."""
+        if self.wants_body:
+            self._collect(data, ended)
+        else:
+            self._exchange.body += data
+
+    def _collect(self, data: bytes, ended: bool) -> None:
+        exchange, runtime = self._exchange, self._exchange.port.runtime
+        if exchange.bytes_in > self._authorizer.body:
+            exchange.reply(413, TOO_LARGE)
+            return
+        if runtime.bodies_shown + len(data) > SHOWN_BYTES:
+            self._refuse(*_OVERFLOW)
+            return
+        runtime.bodies_shown += len(data)
+        self._shown += len(data)
+        self._pieces.append(data)
+        if ended:
+            self.wants_body = False
+            exchange.body = b"".join(self._pieces)
+            self._ask()
+
+    def _ask(self) -> None:
+        exchange = self._exchange
+        runtime = exchange.port.runtime
+        runtime.counts.authorizations_asked += 1
+        backend = runtime.backends.get(self._authorizer.backend)
+        if backend is None:
+            self.fail(b"no_endpoints")
+            return
+        backend.requests += 1
+        self.deadline = monotonic() + exchange.settings.authorization_timeout
+        runtime.timed.add(self)
+        self._asking = Asking(self, exchange, backend, self._authorizer.question(self._facts()))
+        self._asking.send()
+
+    def _facts(self) -> Facts:
+        exchange = self._exchange
+        down, head = exchange.down, exchange.head
+        connection = getattr(down, "connection", down)
+        peer, own = (connection.transport.get_extra_info(name) for name in ("peername", "sockname"))
+        return Facts(
+            head=head,
+            block=exchange.block,
+            body=exchange.body if self._authorizer.body else b"",
+            identity=exchange.request_id,
+            scheme=exchange.port.scheme,
+            protocol=b"HTTP/1.%d" % head.minor if connection is down else b"HTTP/2",
+            source=(exchange.client.decode(), peer[1]) if isinstance(peer, tuple) else None,
+            destination=own[:2] if isinstance(own, tuple) else None,
+            moment=time(),
+        )
+
+    # -- the answer ------------------------------------------------------------------------------------------------
+
+    def take_answer(self, head: ResponseHead, body: bytes, trailers: bytes) -> None:
+        """The whole answer is there."""
+        exchange, self._asking = self._exchange, None
+        try:
+            self._judge(head, body, trailers)
+        except Exception as error:
+            exchange.port.runtime.failed(error)
+            self._give_up()
+
+    def _judge(self, head: ResponseHead, body: bytes, trailers: bytes) -> None:
+        try:
+            verdict = self._authorizer.judge(head, body, trailers)
+        except NoVerdictError:
+            self._refuse(*_BAD_ANSWER)
+            return
+        if verdict.allowed:
+            self._allow(verdict)
+        else:
+            self._exchange.port.runtime.counts.authorizations_denied += 1
+            self._deny(verdict)
+
+    def _allow(self, verdict: Verdict) -> None:
+        exchange = self._exchange
+        self.close()
+        if verdict.request:
+            exchange.block = verdict.request.apply(exchange.block)
+        if verdict.response:
+            exchange.reply_edits = (*exchange.reply_edits, verdict.response)
+        if verdict.query_set or verdict.query_remove:
+            exchange.head = copy.copy(exchange.head)
+            exchange.head.query = edit_query(exchange.head.query, verdict.query_set, verdict.query_remove)
+        if exchange.attempts is not None:
+            exchange.attempts.proceed()
+        exchange.go_on(self._step, self._share)
+
+    def _deny(self, verdict: Verdict) -> None:
+        """The client gets the service's answer; one that calls by gRPC gets a status that it understands."""
+        exchange = self._exchange
+        block, body = verdict.block, verdict.body
+        if not (block or body) or grpc.is_grpc(exchange.head.value(b"content-type")):
+            exchange.reply(verdict.status, DENIED)
+            return
+        if b"\r\ndate:" not in block.lower():
+            block += b"\r\ndate: " + exchange.port.runtime.date
+        for edit in exchange.reply_edits:
+            if isinstance(edit, CrossOriginEdit):
+                block = edit.apply(block)
+        if exchange.head.method == b"HEAD" or verdict.status in _NO_BODY:
+            body = b""
+        head = response_head(verdict.status, PHRASES.get(verdict.status, b""), block, len(body))
+        exchange.status = verdict.status
+        exchange.reason = DENIED
+        exchange.bytes_out = len(body)
+        exchange.down.reply_head(head, body, True, b"")
+        exchange.finish(monotonic())
+
+    def fail(self, reason: bytes) -> None:
+        """There is no answer; `reason` says what became of the question."""
+        self._asking = None
+        self._refuse(*_FAILURES.get(reason, _BAD_ANSWER))
+
+    def _refuse(self, status: int, reason: bytes) -> None:
+        self._exchange.port.runtime.counts.authorizations_failed += 1
+        self._exchange.reply(status, reason)
+
+    def _give_up(self) -> None:
+        """Something went wrong that should not: the exchange must end all the same."""
+        exchange = self._exchange
+        if exchange.down is None:
+            return
+        if exchange.status:
+            exchange.down.abort()
+            exchange.finish(monotonic())
+        else:
+            exchange.reply(500, b"exception")
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> None:
+        """The service is too slow."""
+        if self._asking is not None:
+            blame(self._asking, b"upstream_timeout")
+        self._refuse(*_TIMEOUT)
+
+    def close(self) -> None:
+        """Nobody waits any more: the exchange goes on, or is over."""
+        exchange = self._exchange
+        runtime = exchange.port.runtime
+        exchange.guard = None
+        runtime.timed.discard(self)
+        self.deadline = _NEVER  # a sweep that goes on has it in its list
+        runtime.bodies_shown -= self._shown
+        self._shown = 0
+        self.wants_body = False
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.cut()
+
+
+class Asking(Subrequest):
+    """One question in flight. Its answer counts when all of it is there. A question may be asked twice without harm: it
+    is where a kept connection died under it, or another endpoint is there.
+    """
+
+    __slots__ = ("_answer", "_guard", "_pieces", "_size")
+
+    def __init__(self, guard: Guard, exchange: Exchange, backend: Backend, question: Question) -> None:
+        super().__init__(exchange.port, exchange.settings, backend, question.head, question.body)
+        self._guard = guard
+        self._answer: ResponseHead | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def connect_failed(self, reason: bytes, status: int = 503) -> None:
+        """No connection could be made."""
+        if self.backend.has_other(self.endpoint) and self._may_repeat():
+            self._repeat()
+        else:
+            super().connect_failed(reason, status)
+
+    def upstream_lost(self, reason: bytes, status: int = 502) -> None:
+        """The connection ended before the answer did."""
+        known = self.reused or reason != b"upstream_closed"
+        if reason in _REPEATED and known and not self.interims and self._may_repeat():
+            self.up = None
+            self._repeat()
+        else:
+            super().upstream_lost(reason, status)
+
+    def _may_repeat(self) -> bool:
+        return not self.repeated and self.backend.may_retry(monotonic())
+
+    def _repeat(self) -> None:
+        self.repeated = True
+        tried = self.let_go()
+        self.port.runtime.counts.upstream_retries += 1
+        self.send(tried if len(self.backend.endpoints) > 1 else None)
+
+    def took_head(self, head: ResponseHead) -> None:
+        """The answer begins."""
+        self._answer = head
+
+    def took_body(self, data: bytes, ended: bool, trailers: bytes) -> None:
+        """It goes on."""
+        self._size += len(data)
+        if self._size > ANSWER_BYTES:
+            self.cut()
+            self._guard.fail(b"answer_too_long")
+            return
+        self._pieces.append(data)
+        if ended:
+            self.finish()
+            assert self._answer is not None
+            self._guard.take_answer(self._answer, b"".join(self._pieces), trailers)
+
+    def failed(self, reason: bytes, status: int) -> None:
+        """There is no answer."""
+        self._guard.fail(reason)

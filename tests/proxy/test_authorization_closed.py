@@ -1,0 +1,392 @@
+"""ExternalAuth fails closed: services that are gone, slow, broken or hostile, clients that leave, and long bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gatewayd.proxy import authorization
+from gatewayd.proxy.authorization import ANSWER_BYTES
+from gatewayd.routing.snapshot import AuthPlan, Filters
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, message
+from tests.proxy.peers import Client2
+from tests.proxy.test_authorization import NO, PLACES, QUESTION, YES, asked, guarded, nothing_is_left
+
+Start = Callable[..., Conversation]
+
+
+@pytest.fixture
+def talk(start: Start) -> Conversation:
+    return start(guarded(), endpoints=PLACES)
+
+
+def outcome(talk: Conversation) -> tuple[int, str, int]:
+    """Status, reason, and how many connections are asked for: none of them to the backend."""
+    assert not any(connect.address == ("10.0.0.1", 80) for connect in talk.loop.connects)
+    return talk.line["status"], talk.line["reason"], talk.asks
+
+
+# -- no answer ---------------------------------------------------------------------------------------------------------
+
+
+def test_no_endpoints(start: Start):
+    talk = start(guarded(), endpoints={**PLACES, "auth": ()})
+    client = talk.client()
+    client.sends(GET)
+    assert client.takes().startswith(b"HTTP/1.1 503 ")
+    assert outcome(talk) == (503, "auth_no_endpoints", 0)
+
+
+def test_a_service_that_is_not_in_the_snapshot(start: Start):
+    talk = start(guarded(), endpoints={"shop": PLACES["shop"]})
+    talk.client().sends(GET)
+    assert outcome(talk) == (503, "auth_no_endpoints", 0)
+
+
+def test_refused(talk: Conversation):
+    client = talk.client()
+    client.sends(GET)
+    talk.refuses()
+    assert client.takes().startswith(b"HTTP/1.1 503 ")
+    assert outcome(talk) == (503, "auth_unreachable", 0)
+    assert talk.runtime.counts.authorizations_failed == 1
+    nothing_is_left(talk)
+
+
+def test_another_endpoint_is_asked_once(start: Start):
+    talk = start(guarded(), endpoints={**PLACES, "auth": (("10.0.0.8", 80), ("10.0.0.9", 80))})
+    client = talk.client()
+    client.sends(GET)
+    first = talk.refuses()
+    service = talk.backend()
+    assert {first, service.transport.peer} == {"10.0.0.8", "10.0.0.9"}
+    service.sends(YES)
+    assert talk.backend().takes() == ASKED
+    client = talk.client()
+    client.sends(message("GET / HTTP/1.1", "Host: a"))
+    service.leaves()
+    assert talk.asks == 1
+    talk.refuses()
+    assert outcome(talk) == (503, "auth_unreachable", 0)
+
+
+def test_no_connection_in_time(start: Start):
+    talk = start(guarded(), endpoints=PLACES, connect_timeout=1.0)
+    talk.client().sends(GET)
+    talk.passes(2)
+    assert outcome(talk) == (503, "auth_unreachable", 0)
+    nothing_is_left(talk)
+
+
+def test_a_kept_connection_that_died_is_replaced_once(talk: Conversation):
+    client, service = asked(talk)
+    service.sends(YES)
+    backend = talk.backend()
+    backend.sends(OK)
+    client.sends(message("POST / HTTP/1.1", "Host: a", "Content-Length: 0"))
+    service.leaves()
+    again = talk.backend()
+    assert again.takes().startswith(b"POST / HTTP/1.1\r\n")
+    again.leaves()
+    assert outcome(talk) == (502, "auth_bad_answer", 0)
+    nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"])
+def test_too_slow(talk: Conversation, part: bytes):
+    """Settings.authorization_timeout: 5 s for the whole answer, whatever came of it."""
+    client, service = asked(talk)
+    service.sends(part)
+    talk.passes(4)
+    assert client.takes() == b""
+    talk.passes(2)
+    assert client.takes().startswith(b"HTTP/1.1 504 ")
+    assert outcome(talk) == (504, "auth_timeout", 0)
+    assert service.state == "aborted"
+    nothing_is_left(talk)
+
+
+def test_the_time_is_a_setting(start: Start):
+    for limit, status in ((1.0, 504), (1000.0, 200)):
+        talk = start(guarded(), endpoints=PLACES, authorization_timeout=limit, first_byte_timeout=2000.0)
+        _, service = asked(talk)
+        talk.passes(2)
+        service.sends(YES)
+        if status == 200:
+            talk.backend().sends(OK)
+        assert talk.line["status"] == status
+
+
+def test_an_answer_that_never_ends(talk: Conversation):
+    client, service = asked(talk)
+    service.sends(message("HTTP/1.1 200 OK", "transfer-encoding: chunked"))
+    for _ in range(12):
+        service.sends(b"1\r\na\r\n")
+        talk.passes(0.5)
+    assert outcome(talk) == (504, "auth_timeout", 0)
+    assert client.takes().startswith(b"HTTP/1.1 504 ")
+
+
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
+def test_an_answer_that_is_too_long(talk: Conversation, status: str):
+    client, service = asked(talk)
+    service.sends(message(f"HTTP/1.1 {status}", f"content-length: {ANSWER_BYTES + 1}"))
+    service.sends(b"x" * ANSWER_BYTES)
+    assert client.takes() == b""
+    service.sends(b"x")
+    assert outcome(talk) == (502, "auth_bad_answer", 0)
+    assert client.takes().startswith(b"HTTP/1.1 502 ")
+    nothing_is_left(talk)
+
+
+def test_an_answer_of_the_greatest_length(talk: Conversation):
+    client, service = asked(talk)
+    service.sends(message("HTTP/1.1 403 Forbidden", f"content-length: {ANSWER_BYTES}", body=b"x" * ANSWER_BYTES))
+    assert client.takes().endswith(b"x" * ANSWER_BYTES)
+
+
+BROKEN = [
+    b"SSH-2.0-OpenSSH_9.2\r\n",
+    b"HTTP/1.1 20 OK\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nx-user: a\nx-admin: yes\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nx-user: a\x00\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nab",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n" * 17,
+    b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: y\r\n" % number for number in range(101)) + b"\r\n",
+    b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70000,
+]
+
+
+@pytest.mark.parametrize("answer", BROKEN)
+def test_broken_answers(talk: Conversation, answer: bytes):
+    client, service = asked(talk)
+    service.sends(answer)
+    assert client.takes().startswith(b"HTTP/1.1 502 ")
+    assert outcome(talk) == (502, "auth_bad_answer", 0)
+    nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\nx-us", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na"])
+def test_cut_answers(talk: Conversation, part: bytes):
+    client, service = asked(talk)
+    service.sends(part)
+    service.leaves()
+    assert client.takes().startswith(b"HTTP/1.1 502 ")
+    assert outcome(talk) == (502, "auth_bad_answer", 0)
+
+
+def test_a_second_answer_is_nobodys(talk: Conversation):
+    """Bytes that a service sends unasked must not become the verdict about the next request."""
+    client, service = asked(talk)
+    service.sends(NO + YES)
+    assert client.takes().startswith(b"HTTP/1.1 401 ")
+    client.sends(GET)
+    assert (service.state, outcome(talk)[2]) == ("aborted", 1)
+    assert talk.backend().takes() == QUESTION
+
+
+def test_a_defect_of_ours_is_no_leave(talk: Conversation, monkeypatch: pytest.MonkeyPatch):
+    client, service = asked(talk)
+    monkeypatch.setattr(authorization, "response_head", None)
+    with pytest.raises(AssertionError):  # `settle` tells of exceptions that were caught
+        service.sends(NO)
+    talk.runtime.errors.clear()
+    assert client.takes().startswith(b"HTTP/1.1 500 ")
+    assert outcome(talk) == (500, "exception", 0)
+    nothing_is_left(talk)
+
+
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_limits_of_connections_are_kept(start: Start):
+    talk = start(guarded(), endpoints=PLACES, upstream_connections=1, upstream_pending=1)
+    clients = [talk.client() for _ in range(3)]
+    for client in clients:
+        client.sends(GET)
+    assert clients[2].takes().startswith(b"HTTP/1.1 503 ")
+    assert outcome(talk) == (503, "auth_overflow", 1)
+    service = talk.backend()
+    assert service.takes() == QUESTION
+    service.sends(YES)
+    assert service.takes() == QUESTION  # the one that waited
+    service.sends(NO)
+    assert clients[1].takes().startswith(b"HTTP/1.1 401 ")
+
+
+def test_nobody_is_asked_while_load_is_shed(talk: Conversation):
+    talk.runtime.shedding = True
+    talk.client().sends(GET)
+    assert outcome(talk) == (503, "overload", 0)
+
+
+def test_clients_that_leave_take_their_question_along(talk: Conversation):
+    client, service = asked(talk)
+    client.leaves()
+    assert (service.state, outcome(talk)) == ("aborted", (0, "client_closed", 0))
+    nothing_is_left(talk)
+    gone = talk.client()
+    gone.sends(GET)
+    gone.leaves()  # while the connection is being made: it serves the next
+    service = talk.backend()
+    assert service.takes() == b""
+    talk.client().sends(GET)
+    assert service.takes() == QUESTION
+    service.sends(YES)
+    assert talk.asks == 1
+
+
+def test_a_client_of_http2_that_gives_up(talk: Conversation):
+    client = Client2(talk)
+    stream = client.asks()
+    service = talk.backend()
+    client.resets(stream)
+    assert (service.state, outcome(talk)) == ("aborted", (0, "client_reset", 0))
+    nothing_is_left(talk)
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_that_nobody_asked_for_waits_at_the_client(talk: Conversation):
+    client, service = asked(talk, message("POST / HTTP/1.1", "Host: a", "Content-Length: 6", body=b"one"))
+    assert client.held_back()
+    assert service.takes() == message("POST / HTTP/1.1", "host: a", "content-length: 0")
+    client.sends(b"two")
+    talk.passes(4)  # the time is not the client's
+    service.sends(YES)
+    backend = talk.backend()
+    assert not client.held_back()
+    assert backend.takes() == message("POST / HTTP/1.1", "host: a", "content-length: 6", body=b"onetwo")
+    backend.sends(OK)
+    assert client.takes() == OK
+    client.sends(message("POST / HTTP/1.1", "Host: a", "Content-Length: 6", body=b"one"))
+    service.sends(YES)
+    assert backend.takes().endswith(b"\r\n\r\none")  # over the pooled connection
+    client.sends(b"two")
+    assert backend.takes() == b"two"
+
+
+def test_a_denial_does_not_wait_for_the_body(talk: Conversation):
+    client, service = asked(talk, message("POST / HTTP/1.1", "Host: a", "Content-Length: 6", body=b"one"))
+    service.sends(NO)
+    assert client.takes() == NO
+    client.sends(b"two" + GET)
+    assert service.takes().endswith(QUESTION)
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 6", "Transfer-Encoding: chunked"])
+def test_a_body_that_is_shown_is_whole(start: Start, framing: str):
+    talk = start(guarded(body=6), endpoints=PLACES)
+    chunked = "chunked" in framing
+    client = talk.client()
+    client.sends(message("POST / HTTP/1.1", "Host: a", framing, body=b"3\r\none\r\n" if chunked else b"one"))
+    assert (talk.asks, client.held_back()) == (0, False)
+    client.sends(b"3\r\ntwo\r\n0\r\n\r\n" if chunked else b"two")
+    service = talk.backend()
+    assert service.takes() == message("POST / HTTP/1.1", "host: a", "content-length: 6", body=b"onetwo")
+    service.sends(YES)
+    expected = b"\r\n\r\n6\r\nonetwo\r\n0\r\n\r\n" if chunked else b"content-length: 6\r\n\r\nonetwo"
+    assert talk.backend().takes().endswith(expected)
+    assert talk.runtime.bodies_shown == 0
+
+
+def test_a_client_that_waits_for_100_gets_it_from_us(start: Start):
+    talk = start(guarded(body=6), endpoints=PLACES)
+    client = talk.client()
+    client.sends(message("POST / HTTP/1.1", "Host: a", "Content-Length: 6", "Expect: 100-continue"))
+    assert client.takes() == message("HTTP/1.1 100 Continue")
+    client.sends(b"onetwo")
+    service = talk.backend()
+    assert service.takes() == message("POST / HTTP/1.1", "host: a", "content-length: 6", body=b"onetwo")
+    service.sends(YES)
+    assert talk.backend().takes() == message("POST / HTTP/1.1", "host: a", "content-length: 6", body=b"onetwo")
+
+
+TOO_LONG: list[tuple[str, list[bytes]]] = [
+    ("Content-Length: 7", [b""]),
+    ("Content-Length: 7", [b"onetwo!"]),
+    ("Transfer-Encoding: chunked", [b"7\r\nonetwo!\r\n0\r\n\r\n"]),
+    ("Transfer-Encoding: chunked", [b"3\r\none\r\n", b"4\r\ntwo!\r\n"]),
+]
+
+
+@pytest.mark.parametrize(("framing", "pieces"), TOO_LONG)
+def test_longer_bodies_are_refused(start: Start, framing: str, pieces: list[bytes]):
+    """HTTPExternalAuthFilter.forwardBody: bodies over that size must be rejected with a 4xx error."""
+    talk = start(guarded(body=6), endpoints=PLACES)
+    client = talk.client()
+    client.sends(message("POST / HTTP/1.1", "Host: a", framing, "Expect: 100-continue", body=pieces[0]))
+    for piece in pieces[1:]:
+        client.sends(piece)
+    assert client.takes().removeprefix(message("HTTP/1.1 100 Continue")).startswith(b"HTTP/1.1 413 ")
+    assert outcome(talk) == (413, "auth_body_too_large", 0)
+    nothing_is_left(talk)
+
+
+def test_all_bodies_together_are_bounded(start: Start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(authorization, "SHOWN_BYTES", 10)
+    talk = start(guarded(body=6), endpoints=PLACES)
+    post = message("POST / HTTP/1.1", "Host: a", "Content-Length: 6", body=b"onetwo")
+    first = talk.client()
+    first.sends(post)
+    talk.client().sends(post)
+    assert outcome(talk) == (503, "auth_overflow", 1)
+    assert talk.runtime.bodies_shown == 6
+    talk.backend().sends(YES)
+    assert talk.runtime.bodies_shown == 0
+
+
+def test_a_body_that_does_not_come(start: Start):
+    talk = start(guarded(body=6), endpoints=PLACES)
+    client = talk.client()
+    client.sends(message("POST / HTTP/1.1", "Host: a", "Content-Length: 6", body=b"one"))
+    talk.passes(40)
+    assert client.takes().startswith(b"HTTP/1.1 408 ")
+    assert outcome(talk) == (408, "body_timeout", 0)
+    nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("body", [0, 100_000])
+def test_bodies_of_http2(start: Start, body: int):
+    talk = start(guarded(body=body), endpoints=PLACES)
+    client = Client2(talk)
+    stream = client.asks("POST", "/", end=False)
+    client.sends(stream, b"x" * 50_000)
+    if not body:
+        service = talk.backend()
+        service.sends(YES)
+        backend = talk.backend()
+    client.sends(stream, b"y" * 50_000, end=True)
+    if body:
+        service = talk.backend()
+        assert service.takes().endswith(b"x" * 50_000 + b"y" * 50_000)
+        service.sends(YES)
+        backend = talk.backend()
+    assert backend.takes().replace(b"\r\n", b"").count(b"y") == 50_000
+    backend.sends(OK)
+    client.settle()
+    assert client.messages[stream].body == b"ok"
+    nothing_is_left(talk)
+
+
+def test_a_rule_without_the_filter_pays_nothing(start: Start):
+    talk = start(endpoints=PLACES)
+    client, backend = talk.exchange()
+    client.sends(GET)
+    backend.sends(OK)
+    assert talk.runtime.counts.authorizations_asked == 0
+    assert not any(isinstance(item, authorization.Guard) for item in talk.runtime.timed)
+
+
+def test_a_refused_share_says_nothing_of_its_redirect(start: Start):
+    """A guard that cannot be served closes all of its share, whatever stands beside it."""
+    share: Any = Filters(auth=AuthPlan("gone"))
+    talk = start(guarded(share_filters=share), endpoints=PLACES)
+    _, service = asked(talk)
+    service.sends(YES)
+    assert outcome(talk) == (503, "auth_no_endpoints", 0)
