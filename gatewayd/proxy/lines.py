@@ -33,7 +33,7 @@ def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
         b'"duration":%.6f,"upstream_time":%.6f,%b%b,"backend":"%b","reason":"%b","request_id":"%b"}\n'
     ) % (
         moment,
-        exchange.client,
+        exchange.port.client_of(exchange) if head.trusted else exchange.client,
         head.method,
         head.host,
         path,

@@ -71,6 +71,21 @@ class Port:
         address = ip_address(text.partition("%")[0])
         return text.encode(), any(address in network for network in self._networks)
 
+    def client_of(self, exchange: Exchange) -> bytes:
+        """Who asked through a proxy that is trusted: the last address of X-Forwarded-For that is not trusted itself.
+        What is no address ends the search, so that nothing else gets into the access log.
+        """
+        client = exchange.client
+        for part in reversed((exchange.head.value(b"x-forwarded-for") or b"").split(b",")):
+            try:
+                address = ip_address(_plain(part.strip(b" \t").decode("latin-1")))
+            except ValueError:
+                break
+            client = str(address).encode()
+            if not any(address in network for network in self._networks):
+                break
+        return client
+
     def describe_trusted(self, down: Downstream1 | Downstream2, exchange: Exchange) -> bytes:
         """What the backend is told about a client behind a proxy that is trusted: its word, and the proxy's address."""
         head = exchange.head

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gatewayd.routing.snapshot import Edit, Filters
-from tests.proxy.conversation import ASKED, GET, Conversation, message, rule
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
 
 Start = Callable[..., Conversation]
 
@@ -218,3 +218,33 @@ def test_what_the_client_claims_can_be_removed_or_set(start: Start):
         rule(filters=Filters(request=Edit(set=((b"x-forwarded-proto", b"https"),), remove=(b"x-forwarded-for",))))
     )
     assert told(talk) == ["x-forwarded-host: a", "x-request-id: id", "x-forwarded-proto: https"]
+
+
+@pytest.mark.parametrize(
+    ("chain", "client"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("6.6.6.6, 198.51.100.7", "198.51.100.7"),  # what stands before it is the client's own word
+        ("198.51.100.7, 192.0.2.8,192.0.2.9", "198.51.100.7"),
+        ("2001:DB8::5, 2001:db9::1, 2001:db8::7", "2001:db9::1"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("192.0.2.8", "192.0.2.8"),
+        ('198.51.100.7, "},{"', "192.0.2.1"),
+        ("198.51.100.7, ", "192.0.2.1"),
+        ("198.51.100.7, unknown, 192.0.2.8", "192.0.2.8"),
+        ("198.51.100.7:4711", "192.0.2.1"),
+    ],
+)
+def test_the_client_of_the_access_line_is_behind_the_trusted_proxies(start: Start, chain: str, client: str):
+    assert logged(start(**TRUSTED), chain) == client
+
+
+def test_the_client_of_the_access_line_is_who_connected_when_nobody_is_trusted(start: Start):
+    assert logged(start(**TRUSTED), "198.51.100.7", address="203.0.113.1") == "203.0.113.1"
+
+
+def logged(talk: Conversation, chain: str, address: str = "192.0.2.1") -> object:
+    """The client of the access line of a request with this X-Forwarded-For."""
+    talk.client(address).sends(message("GET / HTTP/1.1", "Host: a", f"X-Forwarded-For: {chain}"))
+    talk.backend().sends(OK)
+    return talk.line["client"]
