@@ -10,12 +10,13 @@ import argparse
 import importlib
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gatewayd import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 # Command -> what it does. Each is a module of this package with `configure(parser)` and `run(arguments) -> int`.
 COMMANDS = {
@@ -43,25 +44,47 @@ class FailedError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    code = 0
     _open_streams()
     try:
         _check_text(arguments)
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # what cannot be written is noticed here, not by the interpreter when it ends
+        return code
     except UsageError as error:
         return _complain(str(error), WRONG_USAGE)
     except FailedError as error:
         return _complain(str(error), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader (head, less) has gone: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        _mute()
+        return code
     except Exception as error:
         if os.environ.get("GATEWAYD_DEBUG"):
             raise
         text = " ".join(str(error).split()) or "no message"
         message = f"unexpected {type(error).__name__}: {text} (set GATEWAYD_DEBUG=1 for the details)"
         return _complain(message, INTERNAL_ERROR)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Print within this what an exit code goes with: a reader that goes away (head, less) does not change the code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _mute()
+
+
+def _mute() -> None:
+    """The reader of standard output or standard error has gone: what is still to be written goes nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_streams() -> None:

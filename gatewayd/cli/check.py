@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from gatewayd.api.problem import Problem
-from gatewayd.cli import options
+from gatewayd.cli import options, printing
 from gatewayd.cli.reading import Planned, read, unmatched_controller
 
 # A warning about these is about an object that is none of ours, and harms nothing; every other warning is about a
@@ -29,14 +29,15 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when clean, 1 when something is wrong."""
     planned = read(arguments)
     faults = [problem for problem in planned.problems if severity(problem) == "error"]
-    if arguments.output == "json":
-        sys.stdout.write(
-            orjson.dumps(as_json(planned), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-        )
-    else:
-        _print(planned, len(faults))
-    if unmatched := unmatched_controller(arguments, planned.objects):
-        print(f"gatewayd: {unmatched}", file=sys.stderr)
+    with printing():
+        if arguments.output == "json":
+            sys.stdout.write(
+                orjson.dumps(as_json(planned), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+            )
+        else:
+            _print(planned, len(faults))
+        if unmatched := unmatched_controller(arguments, planned.objects):
+            print(f"gatewayd: {unmatched}", file=sys.stderr)
     return 1 if faults else 0
 
 

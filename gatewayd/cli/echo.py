@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--port {arguments.port} is no port: 0 to 65535")
     if bool(arguments.tls_cert) != bool(arguments.tls_key):
         raise UsageError("--tls-cert and --tls-key belong together")
+    if arguments.tls_client_ca and not arguments.tls_cert:
+        raise UsageError("--tls-client-ca asks for certificates in TLS: give --tls-cert and --tls-key too")
     asked: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
     context = _context(arguments, asked)
     greeting = f"{arguments.name}\n".encode() if arguments.greet else b""

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gatewayd.cli import UsageError, options
+from gatewayd.cli import UsageError, options, printing
 from gatewayd.cli.prose import tell
 from gatewayd.cli.question import Question, ports, question
 from gatewayd.cli.reading import Planned, read, unmatched_controller
@@ -39,11 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     explanations = [walk(asked, plan, planned.result.snapshot, planned.objects) for plan in reached]
     notes = list(_notes(asked, planned, arguments.gateway, explanations))
     notes += filter(None, [unmatched_controller(arguments, planned.objects)])
-    if arguments.output == "json":
-        shown = {"request": asked.text, "explanations": explanations, "notes": notes}
-        sys.stdout.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
-    else:
-        _print(asked, explanations, notes)
+    with printing():
+        if arguments.output == "json":
+            shown = {"request": asked.text, "explanations": explanations, "notes": notes}
+            sys.stdout.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+        else:
+            _print(asked, explanations, notes)
     return 0 if explanations else 1
 
 

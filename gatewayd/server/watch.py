@@ -16,6 +16,8 @@ from gatewayd.observe.log import Log
 
 STEP_MS = 10  # a burst of changes ends when nothing more happens for this long
 DEBOUNCE_MS = 200  # at the latest then a burst is reported
+UNNAMED_PAUSE = 0.2  # seconds after a change of a file that has no name in UTF-8
+_UNNAMED = "Unable to decode path"  # how watchfiles says so, instead of telling any change
 Find = Callable[[Iterable[str]], set[Path]]
 Wanted = Callable[[watchfiles.Change, str], bool]
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -76,6 +78,10 @@ class Watch:
                     self._touched(None)  # what happened between two watches was not seen
                     continue
             except (OSError, RuntimeError) as error:  # watchfiles raises both, e.g. at the limit of watches
+                if _UNNAMED in str(error):
+                    self._stop.wait(UNNAMED_PAUSE)
+                    self._touched(None)
+                    continue
                 self._warn(error)
             self._stop.wait(1.0)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,6 +124,18 @@ def test_a_directory_given_through_a_link_that_is_turned(tmp_path: Path, watchin
         return any(paths and str(tmp_path / "2" / "after.yaml") in paths for paths in list(seen.paths))
 
     wait_until(followed, "the new directory is watched", PATIENCE)
+
+
+def test_a_name_that_is_not_utf8_hides_nothing(
+    tmp_path: Path, watching: Callable[..., Seen], capfd: pytest.CaptureFixture[str]
+) -> None:
+    seen = watching(tmp_path, probe=lambda: (tmp_path / "probe.yaml").write_text("1"))
+    for name in ("one.yaml", "two.yaml"):
+        (tmp_path / os.fsdecode(b"\xff.yaml")).write_text("1")
+        seen.clear()
+        (tmp_path / name).write_text("1")
+        told(seen, name)
+    assert "cannot be watched" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
