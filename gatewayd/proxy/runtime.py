@@ -322,7 +322,7 @@ class Runtime:
         for connection in list(self.connections):
             connection.drain()
         for backend in self.backends.values():
-            for endpoint in backend.endpoints + backend.leaving:
+            for endpoint in backend.endpoints:
                 endpoint.close_idle()
 
     @property
@@ -379,7 +379,7 @@ class Runtime:
                 counts=self.counts.values(),
                 connections=len(self.connections),
                 requests_in_flight=sum(map(_in_flight, self.connections)),
-                idle_upstreams=sum(len(e.idle) for b in self.backends.values() for e in b.endpoints + b.leaving),
+                idle_upstreams=sum(len(e.idle) for b in self.backends.values() for e in b.endpoints),
                 rules=rules,
             )
         )

@@ -256,7 +256,7 @@ class Upstream1(Response1):
         if self.backend.waiting and self.runtime.connector.hand_over(self):
             return
         settings = self.settings
-        if endpoint.gone or self.runtime.draining or len(endpoint.idle) >= settings.upstream_idle_connections:
+        if not endpoint.kept or self.runtime.draining or len(endpoint.idle) >= settings.upstream_idle_connections:
             self.transport.close()
             return
         self.deadline = now + settings.upstream_idle_timeout

@@ -202,7 +202,7 @@ class Upstream2(Connection2):
             self.transport.close()
 
     def stream_over(self) -> None:
-        if self.going or self.endpoint.gone or self.runtime.draining:
+        if self.going or not self.endpoint.kept or self.runtime.draining:
             self._take_no_more()
             if not self.streams and not self._asking:
                 self.flush()

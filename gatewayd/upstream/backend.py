@@ -69,19 +69,27 @@ class Backend:
         kept = tuple(
             known.pop(address) if address in known else Endpoint(*address) for address in dict.fromkeys(addresses)
         )
-        self._draining = tuple(address for address in draining if address not in {one.address for one in kept})
+        serving = {endpoint.address for endpoint in kept}
+        self._draining = tuple(address for address in draining if address not in serving)
         self.leaving = tuple(known.pop(one.address) for one in self.leaving if one.address in self._draining)
         for endpoint in known.values():
             endpoint.gone = True
+            endpoint.kept = False
             endpoint.close_idle()
+        for endpoint in kept:
+            endpoint.kept = True
         self.endpoints = kept
         self.version += 1
         self._choose_live()
 
     def bindable(self) -> tuple[Endpoint, ...]:
-        """The endpoints that a session may be bound to: all that take new requests, and those that are draining."""
+        """The endpoints that a session may be bound to: all that take new requests, and those that are draining. Those
+        keep no connections, for a server may wait for the end of all before it ends itself.
+        """
         known = {endpoint.address: endpoint for endpoint in self.leaving}
         self.leaving = tuple(known.get(address) or Endpoint(*address) for address in self._draining)
+        for endpoint in self.leaving:
+            endpoint.kept = False
         return self.endpoints + self.leaving
 
     def has_other(self, endpoint: Endpoint | None) -> bool:
@@ -90,7 +98,7 @@ class Backend:
 
     def make_room(self, endpoint: Endpoint) -> None:
         """Close an idle connection to another endpoint, so that one to this endpoint can take its place."""
-        for other in self.endpoints + self.leaving:
+        for other in self.endpoints:
             if other.idle and other is not endpoint:
                 connection = next(iter(other.idle))
                 del other.idle[connection]
@@ -101,7 +109,7 @@ class Backend:
         """Whether one connection carries many exchanges (HTTP/2). What is pooled speaks one protocol only."""
         if shares != self.shares_connections:
             self.shares_connections = shares
-            for endpoint in self.endpoints + self.leaving:
+            for endpoint in self.endpoints:
                 endpoint.close_idle()
 
     def pick(self, tried: Endpoint | None = None) -> Endpoint | None:

@@ -15,6 +15,8 @@ class Idle(Protocol):
 class Endpoint:
     """One address of a backend. `active` counts exchanges in flight, `open` connections (also those being made);
     `failures` connects and `unanswered` requests that failed in a row, since when it was last left out (`doubted_at`).
+    To one that is `gone` no request goes any more; connections are `kept` for further requests while it takes new
+    clients.
 
     `idle` is a dict used as an ordered set: the newest is taken first (it is warm, and the oldest can expire), and one
     that died is removed in constant time.
@@ -29,6 +31,7 @@ class Endpoint:
         "gone",
         "host",
         "idle",
+        "kept",
         "label",
         "open",
         "port",
@@ -45,6 +48,7 @@ class Endpoint:
         self.failures = self.unanswered = 0
         self.ejected_until = self.doubted_at = 0.0
         self.gone = False
+        self.kept = True
         self.idle: dict[Idle, None] = {}
 
     def __repr__(self) -> str:

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from gatewayd.proxy import session
 from gatewayd.routing.snapshot import Edit, Filters, MirrorPlan, Persistence, Redirect
-from tests.proxy.conversation import GET, OK, Client, Conversation, message, rule
+from tests.proxy.conversation import GET, OK, Backend, Client, Conversation, message, rule
+from tests.proxy.peers import Backend2
 from tests.proxy.sticky import (
     COOKIE,
     FIELD,
@@ -242,30 +243,36 @@ def test_a_draining_endpoint_keeps_its_sessions_and_gets_no_others(start: Start,
     assert exchange(talk, client, get(token)).address == "10.0.0.2"
 
 
-def test_connections_to_a_draining_endpoint_are_closed_unless_a_session_needs_one(start: Start) -> None:
-    talk = start(sticky(), endpoints=TWO)
-    client, token = begun(talk, "10.0.0.1")
-    (pooled,) = [peer for peer in talk.peers if peer.transport.peer == "10.0.0.1"]
-    moves(talk, OTHER, draining=(ONE,))
-    assert pooled.state == "closed"
-    exchange(talk, client, get(token))
-    (again,) = [peer for peer in talk.peers if peer.transport.peer == "10.0.0.1" and peer.state == "open"]
-    exchange(talk, client, get(token))
-    assert talk.asks == 0, "the connection is kept for the session"
-    moves(talk, ONE, OTHER)
-    assert again.state == "open", "the endpoint is back, and so is what it had"
-    moves(talk, OTHER)
-    assert again.state == "closed"
+@pytest.mark.parametrize("protocol", ["http1", "h2c"])
+def test_connections_to_a_draining_endpoint_are_not_kept(start: Start, protocol: str) -> None:
+    """A server may wait for their end before it ends itself."""
+    talk = start(sticky(), endpoints={"shop": (ONE,)}, protocol=protocol)
+    client = talk.client()
 
+    def ask(token: bytes = b"") -> tuple[str, bytes]:
+        """The state of the one connection to the endpoint after an exchange, and the token."""
+        client.sends(get(token))
+        if talk.asks:
+            peers.append(talk.backend())
+            speakers.append(Backend2(peers[-1]) if protocol == "h2c" else None)
+        if protocol == "h2c":
+            speakers[-1].settle()
+            speakers[-1].answers(max(speakers[-1].messages), 200)
+        else:
+            peers[-1].sends(OK)
+        return peers[-1].state, token_of(client.takes())
 
-def test_a_worker_that_drains_closes_them_too(start: Start) -> None:
-    talk = start(sticky(), endpoints=TWO)
-    client, token = begun(talk, "10.0.0.1")
+    peers: list[Backend] = []
+    speakers: list[Any] = []
+    state, token = ask()
+    assert state == "open"
     moves(talk, OTHER, draining=(ONE,))
-    exchange(talk, client, get(token))
-    (pooled,) = [peer for peer in talk.peers if peer.transport.peer == "10.0.0.1" and peer.state == "open"]
-    talk.runtime.drain()
-    assert pooled.transport.state == "closed"
+    assert peers[0].state == "closed"
+    for number in (2, 3):
+        assert ask(token) == ("closed", b"")
+        assert (len(peers), peers[-1].transport.peer) == (number, "10.0.0.1")
+    moves(talk, ONE)
+    assert ask(token) == ("open", b"")
 
 
 # -- time and keys -----------------------------------------------------------------------------------------------------

@@ -283,15 +283,14 @@ def test_a_draining_endpoint_stays_the_same_until_it_is_gone():
     backend = backend_of(2)
     backend.update(ADDRESSES[1:2], ADDRESSES[:1])
     (leaving,) = backend.bindable()[1:]
-    pooled = Pooled()
-    leaving.idle[pooled] = None
+    assert (leaving.gone, leaving.kept) == (False, False), "its connections end with their requests"
     backend.update(ADDRESSES[1:3], ADDRESSES[:1])
     assert list(backend.leaving) == [leaving]
     backend.update(ADDRESSES[:2])
     assert backend.endpoints[0] is leaving, "ready again"
-    assert (leaving.gone, pooled.closed, len(backend.leaving)) == (False, False, 0)
-    backend.update(ADDRESSES[1:2], ADDRESSES[:1])
-    assert [leaving.gone, pooled.closed] == [True, True]
+    assert [leaving.gone, leaving.kept, len(backend.leaving)] == [False, True, 0]
+    backend.update(ADDRESSES[1:2])
+    assert [leaving.gone, leaving.kept] == [True, False]
 
 
 def test_every_update_is_another_version():
