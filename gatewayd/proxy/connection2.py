@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gatewayd.proxy.gone import GONE
-from gatewayd.proxy.sender2 import NEVER, Sender2, Stream2
+from gatewayd.proxy.sender2 import CORKED, NEVER, Sender2, Stream2
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ConnectionFault, ErrorCode, StreamFault
 from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge
@@ -26,10 +26,16 @@ MAX_STREAMS = 100
 MAX_CUT = 256  # streams that we gave up and may still get frames of, that were on their way
 LINGER = 2.0  # seconds in which a peer may still send what will not be read
 _UNPACK = frames.FRAME_HEADER.unpack_from
+_DATA, _HEADERS, _RST_STREAM = frames.DATA, frames.HEADERS, frames.RST_STREAM
+_END_STREAM, _END_HEADERS, _PADDED = frames.END_STREAM, frames.END_HEADERS, frames.PADDED
+_NOT_PLAIN = frames.PADDED | frames.PRIORITIZED
 
 
 class Connection2(Sender2):
-    """One connection of either role. `last` is the highest stream that was opened, `cut` are those that we reset."""
+    """One connection of either role. `last` is the highest stream that was opened, `cut` are those that we reset.
+    `opened` is a stream whose head came without its end, in this very read: it is passed on with the stream's next
+    frame, so that a short body goes the whole way in one piece with its head.
+    """
 
     __slots__ = (
         "_block",
@@ -43,6 +49,7 @@ class Connection2(Sender2):
         "going",
         "last",
         "limits",
+        "opened",
         "port",
         "settled",
     )
@@ -59,17 +66,16 @@ class Connection2(Sender2):
         self.last = 0
         self.credit = 0
         self.settled = self.going = False
+        self.opened: Any = None
         self._tail = b""
         self._block = b""
         self._block_stream = self._block_flags = self._block_frames = 0
 
     if TYPE_CHECKING:  # the role's part
+        settings: Any
 
         def headers(self, identity: int, fields: Any, ended: bool) -> None:
             """A header section came, complete and decoded; `fields` None when it is over the limits."""
-
-        def body(self, stream: Any, data: bytes, ended: bool) -> None:
-            """Bytes of a stream's body came."""
 
         def lost(self, stream: Any, code: int, reason: str) -> None:
             """The stream is given up, by either side, and out of `streams` already."""
@@ -79,6 +85,8 @@ class Connection2(Sender2):
 
     def read_over(self) -> None:
         """All that came is read."""
+        if self.opened is not None:
+            self._open()
 
     def setting(self, setting: int, value: int) -> None:
         """A setting of the peer that only one role cares for."""
@@ -92,6 +100,8 @@ class Connection2(Sender2):
         """Take the frames in `data`; answer faults as RFC 9113 section 5.4 says."""
         if self.lingering:
             return
+        planned, self._planned = self._planned, CORKED
+        self.runtime.reading = self
         try:
             self._read(self._tail + data if self._tail else data)
             self.read_over()
@@ -102,27 +112,38 @@ class Connection2(Sender2):
         except Exception as error:
             self.runtime.failed(error)
             self.go_away(ErrorCode.INTERNAL_ERROR, "exception")
+        self.runtime.reading = None
+        self._planned = planned
         if self._out:
             self.flush()
+        if self.followers:
+            followers, self.followers = self.followers, []
+            for follower in followers:
+                follower.flush_planned()
 
     def _read(self, data: bytes) -> None:
         at, size = 0, len(data)
-        known = self._TAKE.get
         while size - at >= 9:
             word, flags, identity = _UNPACK(data, at)
             length, kind = word >> 8, word & 0xFF
             identity &= 0x7FFFFFFF
-            end = at + 9 + length
+            begin = at + 9
+            end = begin + length
             try:
-                if kind > frames.HEADERS or not identity or length > MAX_FRAME:
+                if kind > _HEADERS or not identity or length > MAX_FRAME:
                     frames.check(length, kind, flags, identity)
                 if end > size:
                     break
                 if self._block_stream or not self.settled:
                     self._check_order(kind, flags)
-                take = known(kind)
-                if take is not None:
-                    take(self, identity, flags, data, at + 9, length)
+                if self.opened is not None and (identity != self.opened.id or kind > _RST_STREAM):
+                    self._open()
+                if kind == _DATA:
+                    self._on_data(identity, flags, data, begin, end)
+                elif kind == _HEADERS and flags & _END_HEADERS and not flags & _NOT_PLAIN:
+                    self._section(identity, flags, data[begin:end])
+                elif (take := self._TAKE.get(kind)) is not None:
+                    take(self, identity, flags, data, begin, length)
             except StreamFault as fault:
                 if end > size:
                     break  # the payload is skipped when it is there
@@ -132,6 +153,14 @@ class Connection2(Sender2):
             if self.lingering:
                 return
         self._tail = data[at:] if at < size else b""
+
+    def open_later(self, stream: Any) -> None:
+        """Pass on the head of a stream with its next frame, or at the end of this read."""
+        self.opened = stream
+
+    def _open(self) -> None:
+        stream, self.opened = self.opened, None
+        stream.open()
 
     def _check_order(self, kind: int, flags: int) -> None:
         """Nothing may come between the frames of a field section, and SETTINGS come first."""
@@ -168,17 +197,14 @@ class Connection2(Sender2):
             fields = None
         self.headers(identity, fields, bool(flags & frames.END_STREAM))
 
-    def _on_data(self, identity: int, flags: int, data: bytes, at: int, length: int) -> None:
-        begin, end = at, at + length
-        if flags & frames.PADDED:
+    def _on_data(self, identity: int, flags: int, data: bytes, begin: int, end: int) -> None:
+        length = end - begin
+        if flags & _PADDED:
             begin, end = frames.unpad(data, begin, end)
         self.credit += length
-        if self.credit > CONNECTION_WINDOW:
-            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "connection_window")
         if self.credit >= CONNECTION_WINDOW // 2:
-            self.write(frames.window_update(0, self.credit))
-            self.credit = 0
-        ended = bool(flags & frames.END_STREAM)
+            self._give_credit()
+        ended = flags & _END_STREAM != 0
         if begin == end and not ended:
             self.budget.charge("empty")
         stream = self.streams.get(identity)
@@ -189,9 +215,15 @@ class Connection2(Sender2):
         if stream.credit > STREAM_WINDOW:
             raise StreamFault(identity, ErrorCode.FLOW_CONTROL_ERROR, "stream_window")
         stream.ended_in = ended
-        self.body(stream, data[begin:end], ended)
+        stream.take_body(data[begin:end], ended)
         if not ended and not stream.held and stream.credit >= STREAM_WINDOW // 2:
             stream.give_credit()
+
+    def _give_credit(self) -> None:
+        if self.credit > CONNECTION_WINDOW:
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "connection_window")
+        self.write(frames.window_update(0, self.credit))
+        self.credit = 0
 
     def stray(self, identity: int) -> None:
         """A frame for a stream that takes no more: it was on its way when we gave up the stream, or it should not be
@@ -316,7 +348,7 @@ class Connection2(Sender2):
         self.flush()
         self.lingering = True
         self.unsent = self.transport.get_write_buffer_size()
-        self.deadline = monotonic() + (self.port.settings.write_timeout if self.unsent else LINGER)
+        self.deadline = monotonic() + (self.settings.write_timeout if self.unsent else LINGER)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
@@ -325,7 +357,7 @@ class Connection2(Sender2):
     def expire_writing(self, now: float) -> None:
         """Nothing was read by the peer for too long, or it has had the time to read the last word."""
         if self.takes_some():
-            self.deadline = now + (self.port.settings.write_timeout if self.unsent else LINGER)
+            self.deadline = now + (self.settings.write_timeout if self.unsent else LINGER)
             return
         self.drop_streams(ErrorCode.CANCEL, "write_timeout")
         self.transport.abort()
@@ -342,8 +374,8 @@ class Connection2(Sender2):
         self.transport = GONE
         self.drop_streams(ErrorCode.CANCEL, "closed")
 
+    # By type; `_read` itself takes DATA, and HEADERS that are a whole section and nothing else.
     _TAKE: ClassVar[dict[int, Callable[..., None]]] = {
-        frames.DATA: _on_data,
         frames.HEADERS: _on_headers,
         frames.PRIORITY: _on_priority,
         frames.RST_STREAM: _on_reset,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, NEVER, STREAM_WINDOW, Connection2
 from gatewayd.proxy.request2 import RequestStream
+from gatewayd.proxy.sender2 import CORKED
 from gatewayd.wire import fields2, frames
 from gatewayd.wire.frames import PREFACE, ConnectionFault, ErrorCode, StreamFault
 from gatewayd.wire.refused import Refused
@@ -14,6 +15,7 @@ from gatewayd.wire.sorter2 import Malformed
 
 if TYPE_CHECKING:
     from gatewayd.proxy.port import Port
+    from gatewayd.routing.snapshot import Settings
 
 _GREETING = frames.settings(
     {
@@ -32,27 +34,29 @@ _GRACE = 1.0
 
 
 class Downstream2(Connection2):
-    """One client's connection. `_opened` is a stream whose head came without its end, in this very read: it begins with
-    the next frame, so that a short body goes to the backend in one piece with the head. `old` is when it has lived long
-    enough.
-    """
+    """One client's connection. `old` is when it has lived long enough."""
 
-    __slots__ = ("_opened", "_preface", "born", "client", "draining", "forwarded", "old", "sni_listener", "trusted")
+    __slots__ = ("_preface", "born", "client", "draining", "forwarded", "old", "sni_listener", "trusted")
 
     exchange = None
+    prompt = True  # a connection to a backend brings all the answers that it has in one read
 
     def __init__(self, port: Port, sni_listener: str | None = None) -> None:
         super().__init__(port)
         self.sni_listener = sni_listener
         self._preface = b""
-        self._opened: RequestStream | None = None
         self.draining = False
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the port, which a reload may change."""
+        return self.port.settings
 
     # -- the connection --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        settings = self.port.settings
+        settings = self.settings
         self.born = now = monotonic()
         self.deadline = now + settings.head_timeout
         self.old = now + settings.connection_lifetime
@@ -101,8 +105,6 @@ class Downstream2(Connection2):
     # -- streams ---------------------------------------------------------------------------------------------------
 
     def headers(self, identity: int, fields: Any, ended: bool) -> None:
-        if self._opened is not None:
-            self._open()
         known = self.streams.get(identity)
         if known is not None:
             self._trailers(known, fields, ended)
@@ -118,10 +120,13 @@ class Downstream2(Connection2):
             self.budget.charge("refused")
             self.reset_stream(identity, ErrorCode.REFUSED_STREAM, "refused")
             return
-        stream = RequestStream(self, identity)
-        self.streams[identity] = stream
+        stream = self.streams[identity] = RequestStream(self, identity)
         stream.ended_in = ended
-        self.deadline = self.deadline if self.draining or self.write_paused else NEVER
+        if not (self.draining or self.write_paused):
+            self.deadline = NEVER
+        self._begin(stream, fields, ended)
+
+    def _begin(self, stream: RequestStream, fields: Any, ended: bool) -> None:
         if fields is None:
             stream.refuse(Refused(431, "head_too_large"))
             return
@@ -129,10 +134,11 @@ class Downstream2(Connection2):
             head = fields2.request_head(fields, ended, self.port.limits.line)
         except Malformed as malformed:
             self.runtime.refused(self, 400, malformed.reason, monotonic())
-            raise StreamFault(identity, ErrorCode.PROTOCOL_ERROR, malformed.reason) from None
+            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, malformed.reason) from None
         except Refused as refused:
             stream.refuse(refused)
             return
+        head.trusted = self.trusted
         stream.begin(head, ended)
 
     def _old_stream(self, identity: int) -> None:
@@ -151,35 +157,15 @@ class Downstream2(Connection2):
         except Refused as refused:
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, refused.reason) from None
         stream.ended_in = True
-        if self._opened is stream:
-            self._opened = None
+        if self.opened is stream:
+            self.opened = None
             stream.start(b"", True, trailers)
         else:
             stream.received(b"", True, trailers)
 
-    def body(self, stream: RequestStream, data: bytes, ended: bool) -> None:
-        if self._opened is stream:
-            self._opened = None
-            stream.start(data, ended)
-        else:
-            stream.received(data, ended)
-
-    def read_over(self) -> None:
-        if self._opened is not None:
-            self._open()
-
-    def _open(self) -> None:
-        stream, self._opened = self._opened, None
-        if stream is not None:
-            stream.start(b"", False)
-
-    def open_later(self, stream: RequestStream) -> None:
-        """Begin the stream's exchange with the next frame, or at the end of this read."""
-        self._opened = stream
-
     def lost(self, stream: RequestStream, code: int, reason: str) -> None:
-        if self._opened is stream:
-            self._opened = None
+        if self.opened is stream:
+            self.opened = None
         stream.lost(code, _REASONS.get(reason) or reason.encode())
 
     def leaving(self, last: int) -> None:
@@ -190,8 +176,11 @@ class Downstream2(Connection2):
             return
         if self.going:
             self.close_softly()
-        elif not self.draining and not self.write_paused:
-            self.deadline = monotonic() + self.port.settings.idle_timeout
+            return
+        if not self.draining and not self.write_paused:
+            self.deadline = monotonic() + self.settings.idle_timeout
+        if self._planned != CORKED:  # nothing else can come for it in this turn
+            self.flush()
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -222,12 +211,12 @@ class Downstream2(Connection2):
     def pause_writing(self) -> None:
         super().pause_writing()
         if not self.lingering:
-            self.deadline = monotonic() + self.port.settings.write_timeout
+            self.deadline = monotonic() + self.settings.write_timeout
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if not self.lingering:
-            self.deadline = NEVER if self.streams else monotonic() + self.port.settings.idle_timeout
+            self.deadline = NEVER if self.streams else monotonic() + self.settings.idle_timeout
 
     def expire(self, now: float) -> None:
         """Idle for too long, no settings in time, nothing read for too long, or the last word was said."""

@@ -47,7 +47,14 @@ class RequestStream(Stream2):
     connection: Downstream2
 
     def __init__(self, connection: Downstream2, identity: int) -> None:
-        super().__init__(connection, identity)
+        # All in one: two calls for each stream are worth saving.
+        self.connection = connection
+        self.id = identity
+        self.window = connection.peer_window
+        self.credit = 0
+        self.ended_in = self.ended_out = self.held = self.full = self.moved = self.timed = False
+        self.queue = b""
+        self.queue_end = None
         self.client = connection.client
         self.sni_listener = connection.sni_listener
         self.exchange: Exchange | None = None
@@ -55,14 +62,12 @@ class RequestStream(Stream2):
         self.tunnel: StreamTransport | None = None
         self.left = -1
         self.deadline = NEVER
-        self.timed = False
 
     # -- the request -----------------------------------------------------------------------------------------------
 
     def begin(self, head: RequestHead, ended: bool) -> None:
         """The head came."""
         self.head = head
-        head.trusted = self.connection.trusted
         if ended:
             self.start(b"", True)
         elif head.upgrade:
@@ -81,6 +86,10 @@ class RequestStream(Stream2):
         self.early = b""
         self.held = True
         self.start(b"", True)
+
+    def open(self) -> None:
+        """Nothing came of the body so far."""
+        self.start(b"", False)
 
     def start(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
         """Begin the exchange with what came of the body so far."""
@@ -108,6 +117,15 @@ class RequestStream(Stream2):
         self.left -= size
         if self.left < 0 or (ended and self.left):
             raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "content_length_differs")
+
+    def take_body(self, data: bytes, ended: bool) -> None:
+        """Bytes of the body came."""
+        connection = self.connection
+        if connection.opened is self:
+            connection.opened = None
+            self.start(data, ended)
+        else:
+            self.received(data, ended)
 
     def received(self, data: bytes, ended: bool, trailers: bytes = b"") -> None:
         """More of the body came."""

@@ -25,14 +25,33 @@ class ResponseStream(Stream2):
     stream is one (RFC 8441). `settings` are those of the exchange's listener: connections are shared by all.
     """
 
-    __slots__ = ("answered", "blocked", "deadline", "exchange", "left", "patience", "paused", "settings", "tunnel")
+    __slots__ = (
+        "answered",
+        "blocked",
+        "deadline",
+        "exchange",
+        "head",
+        "left",
+        "patience",
+        "paused",
+        "settings",
+        "tunnel",
+    )
 
     connection: Upstream2
 
     def __init__(self, connection: Upstream2, identity: int, exchange: Exchange) -> None:
-        super().__init__(connection, identity)
-        self.exchange: Exchange | None = exchange
+        # All in one: two calls for each stream are worth saving.
+        self.connection = connection
+        self.id = identity
+        self.window = connection.peer_window
+        self.credit = 0
+        self.ended_in = self.ended_out = self.held = self.full = self.moved = False
         self.answered = self.blocked = self.paused = False
+        self.queue = b""
+        self.queue_end = None
+        self.exchange: Exchange | None = exchange
+        self.head: ResponseHead | None = None
         self.tunnel: StreamTransport | None = None
         self.left = -1
         self.settings = exchange.settings
@@ -49,16 +68,19 @@ class ResponseStream(Stream2):
         head = exchange.head
         start = fields2.request_start(head, exchange.path, exchange.authority, b"http")
         block = exchange.block
+        # The last line is the request's identity, which differs each time; what is before it may well be known.
+        cut = block.rfind(b"\r\n")
+        lines, last = block[:cut], block[cut:]
         if ended:
             self._watch(exchange.sent + self._first_byte(exchange))
         if head.upgrade:
             connection.send_fields(self, start, fields2.request_block(head, block), False)
         elif ended and not body and not trailers:
-            connection.send_fields(self, start, block, True)
+            connection.send_fields(self, start, lines, True, last)
         elif ended and not trailers:
-            connection.send_whole(self, start, block, body)
+            connection.send_whole(self, start, lines, body, last)
         else:
-            connection.send_fields(self, start, block, False)
+            connection.send_fields(self, start, lines, False, last)
             self._send(body, ended, trailers)
 
     def _send(self, data: bytes, ended: bool, trailers: bytes) -> None:
@@ -140,12 +162,31 @@ class ResponseStream(Stream2):
             return
         self.answered = True
         self.left = head.length if head.length >= 0 else -1
+        if ended:
+            self.unwatch()
+            exchange.respond(head, b"", True, b"", monotonic())
+        else:
+            self.head = head
+            self.connection.open_later(self)
+
+    def open(self) -> None:
+        """Nothing came of the body so far."""
+        self._respond(b"", False, b"")
+
+    def _respond(self, data: bytes, ended: bool, trailers: bytes) -> None:
+        """Pass on the head that waited, with what came since."""
+        head, self.head = self.head, None
+        exchange = self.exchange
+        if exchange is None or head is None:
+            return
         now = monotonic()
-        if not ended:
+        if ended:
+            self.unwatch()
+        else:
             if b"application/grpc" in head.block:  # its streams may be silent for as long as a tunnel
                 self.patience = self.settings.tunnel_idle_timeout
             self._watch(now + self.patience)
-        exchange.respond(head, b"", ended, b"", now)
+        exchange.respond(head, data, ended, trailers, now)
 
     def _take_trailers(self, exchange: Exchange, fields: Any, ended: bool) -> None:
         if not ended or fields is None:
@@ -156,6 +197,10 @@ class ResponseStream(Stream2):
             trailers = fields2.trailer_block(fields)
         except Refused as refused:
             raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "bad_response_" + refused.reason) from None
+        if self.head is not None:
+            self.connection.opened = None
+            self._respond(b"", True, trailers)
+            return
         self.unwatch()
         exchange.respond_body(b"", True, trailers)
 
@@ -197,6 +242,10 @@ class ResponseStream(Stream2):
             self.left -= len(data)
             if self.left < 0 or (ended and self.left):
                 raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "bad_response_content_length_differs")
+        if self.head is not None:
+            self.connection.opened = None
+            self._respond(data, ended, b"")
+            return
         if ended:
             self.unwatch()
         elif not self.paused and not self.queue:

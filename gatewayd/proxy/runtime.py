@@ -67,6 +67,7 @@ class Runtime:
         self.draining = self.brief = self.shedding = False
         self.pressure = Pressure()
         self.connections: dict[Any, None] = {}
+        self.reading: Any = None  # the connection of HTTP/2 whose bytes are being taken
         self.timed: set[Any] = set()
         self.backends: dict[str, Backend] = {}
         self._budgets = WeakValueDictionary[str, RetryBudget]()  # of policies, by target

@@ -23,6 +23,8 @@ INITIAL_WINDOW = 65535  # RFC 9113 section 6.9.2
 MAX_FRAME = 16384
 QUEUE = 65536  # bytes of one stream that wait for a window before its source is paused
 WRITE_NOW = 32768  # so much of a body is not held until the end of the turn
+# What is planned for frames that were written: a flush at the end of the turn, or of the read that goes on.
+LATER, CORKED = 1, 2
 # What is written to a peer that does not read: frames that no window holds back.
 MAX_UNREAD = 1000
 MAX_UNREAD_BYTES = 1 << 20
@@ -84,12 +86,13 @@ class Sender2(asyncio.BaseProtocol):
 
     __slots__ = (
         "_out",
-        "_scheduled",
+        "_planned",
         "_unread",
         "_unread_bytes",
         "budget",
         "deadline",
         "encoder",
+        "followers",
         "lingering",
         "peer_window",
         "runtime",
@@ -103,6 +106,10 @@ class Sender2(asyncio.BaseProtocol):
 
     if TYPE_CHECKING:
         transport: Any
+
+        @property
+        def prompt(self) -> bool:
+            """Whether no other read of this turn is likely to add to what is written."""
 
         def go_away(self, code: int, reason: str) -> None:
             """Say why, give up all streams, close."""
@@ -119,8 +126,9 @@ class Sender2(asyncio.BaseProtocol):
         self.window = INITIAL_WINDOW
         self.peer_window = INITIAL_WINDOW
         self.lingering = self.write_paused = False
+        self.followers: list[Sender2] = []  # connections that are written to when the present read is over
         self._out: list[bytes] = []
-        self._scheduled = False
+        self._planned = 0
         self._unread = self._unread_bytes = self.unsent = 0
         self.deadline = NEVER
 
@@ -129,12 +137,22 @@ class Sender2(asyncio.BaseProtocol):
     def write(self, frame: bytes) -> None:
         """Send a frame with the others of this turn."""
         self._out.append(frame)
-        if not self._scheduled:
-            self._scheduled = True
-            self.runtime.loop.call_soon(self._flush_later)
+        if not self._planned:
+            self._plan()
 
-    def _flush_later(self) -> None:
-        self._scheduled = False
+    def _plan(self) -> None:
+        """Flush when the read that goes on is over, or at the end of the turn, with what other reads add."""
+        reading = self.runtime.reading
+        if reading is not None and self.prompt:
+            self._planned = CORKED
+            reading.followers.append(self)
+        else:
+            self._planned = LATER
+            self.runtime.loop.call_soon(self.flush_planned)
+
+    def flush_planned(self) -> None:
+        """What was planned is due."""
+        self._planned = 0
         self.flush()
 
     def flush(self) -> None:
@@ -155,29 +173,33 @@ class Sender2(asyncio.BaseProtocol):
                 return
         self.transport.write(data)
 
-    def send_fields(self, stream: Stream2, fields: Fields, lines: bytes, ended: bool) -> None:
-        """A field section: pairs, and after them the lines of a block in HTTP/1.1's form."""
+    def send_fields(self, stream: Stream2, fields: Fields, lines: bytes, ended: bool, last: bytes = b"") -> None:
+        """A field section: pairs, and after them the lines of blocks in HTTP/1.1's form."""
         self.budget.useful += 1
-        self.write(frames.headers(stream.id, self.encoder.encode(fields, lines), ended))
+        self._out.append(frames.headers(stream.id, self.encoder.encode(fields, lines, last), ended))
         if ended:
             self._end_out(stream)
+        if self._out and not self._planned:
+            self._plan()
 
-    def send_whole(self, stream: Stream2, fields: Fields, lines: bytes, data: bytes) -> None:
+    def send_whole(self, stream: Stream2, fields: Fields, lines: bytes, data: bytes, last: bytes = b"") -> None:
         """A field section and the whole body after it: what most messages are."""
         size = len(data)
         if size > MAX_FRAME or size > self.window or size > stream.window or self.write_paused:
-            self.send_fields(stream, fields, lines, False)
+            self.send_fields(stream, fields, lines, False, last)
             self.send(stream, data, True)
             return
         self.window -= size
         stream.window -= size
         self.budget.useful += 2
         identity = stream.id
-        head = frames.headers(identity, self.encoder.encode(fields, lines), False)
-        self.write(head + frames.data_header(identity, size, True) + data)
+        head = frames.headers(identity, self.encoder.encode(fields, lines, last), False)
+        self._out.append(b"%b%b%b" % (head, frames.data_header(identity, size, True), data))
         stream.ended_out = True
         if stream.ended_in:
             self.forget(stream)
+        if self._out and not self._planned:
+            self._plan()
 
     def send_last(self, stream: Stream2, data: bytes, trailers: Fields) -> None:
         """The last bytes of a body, and trailers. They are coded when their turn comes: codes depend on the order."""
@@ -200,11 +222,13 @@ class Sender2(asyncio.BaseProtocol):
         self.window -= size
         stream.window -= size
         self.budget.useful += 1
-        self.write(frames.data(stream.id, data, ended))
+        self._out.append(frames.data(stream.id, data, ended))
         if size > WRITE_NOW:
             self.flush()
         if ended:
             self._end_out(stream)
+        if self._out and not self._planned:
+            self._plan()
 
     def _queue(self, stream: Stream2, data: bytes, ended: bool) -> None:
         waits = not stream.queue

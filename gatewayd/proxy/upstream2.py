@@ -15,6 +15,7 @@ from gatewayd.wire.frames import PREFACE, ConnectionFault, ErrorCode
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.port import Port
+    from gatewayd.routing.snapshot import Settings
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
 
@@ -35,10 +36,11 @@ _REASONS = {
 
 class Upstream2(Connection2):
     """One connection to an endpoint. `peer_streams` is how many streams it takes at a time. `tunnels` says whether it
-    takes WebSockets (RFC 8441), which is known once it is `settled`; `_asking` wait for that.
+    takes WebSockets (RFC 8441), which is known once it is `settled`; `_asking` wait for that. `settings` are those of
+    the listener of the last exchange: connections are shared by all listeners.
     """
 
-    __slots__ = ("_asking", "backend", "blocked", "endpoint", "peer_streams", "tunnels")
+    __slots__ = ("_asking", "backend", "blocked", "endpoint", "peer_streams", "settings", "tunnels")
 
     exchange = None
     of_server = True
@@ -47,6 +49,7 @@ class Upstream2(Connection2):
         super().__init__(port, PATIENCE)
         self.backend = backend
         self.endpoint = endpoint
+        self.settings: Settings = port.settings
         self.peer_streams = MAX_STREAMS
         self.blocked = self.tunnels = False
         self.last = -1
@@ -56,7 +59,7 @@ class Upstream2(Connection2):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        transport.set_write_buffer_limits(high=self.port.settings.buffer_bytes)
+        transport.set_write_buffer_limits(high=self.settings.buffer_bytes)
         self.runtime.timed.add(self)
         transport.write(_GREETING)
 
@@ -92,6 +95,11 @@ class Upstream2(Connection2):
         self.going = True
         self.endpoint.idle.pop(self, None)
 
+    @property
+    def prompt(self) -> bool:
+        """Other clients may ask in this turn, if some did just now."""
+        return len(self.streams) < 2
+
     # -- streams ---------------------------------------------------------------------------------------------------
 
     @property
@@ -99,28 +107,23 @@ class Upstream2(Connection2):
         """Whether a further stream may be opened."""
         return len(self.streams) < self.peer_streams and not self.going and not self.write_paused
 
-    def _offer(self) -> None:
-        """Be in the pool as long as there is room for a stream."""
-        if self.takes_more:
-            self.endpoint.idle[self] = None
-        else:
-            self.endpoint.idle.pop(self, None)
-
     def send_head(self, exchange: Exchange, body: bytes, ended: bool, trailers: bytes) -> None:
         """Open a stream for the exchange and send its request."""
         self.deadline = NEVER
+        self.settings = exchange.settings
         stream = ResponseStream(self, 0, exchange)
         exchange.up = stream
         if exchange.head.upgrade and not self.tunnels:
             self._ask(stream, exchange)
             return
-        self._open(stream)
-        if self.takes_more:
+        self._open_stream(stream)
+        streams = self.streams
+        if len(streams) < self.peer_streams and not self.going and not self.write_paused:
             self.endpoint.idle[self] = None  # it was taken out of the pool to be used
         stream.send_head(body, ended, trailers)
         self.blocked = stream.blocked
 
-    def _open(self, stream: ResponseStream) -> None:
+    def _open_stream(self, stream: ResponseStream) -> None:
         self.last = stream.id = self.last + 2
         self.streams[self.last] = stream
         if self.last >= LAST_STREAM - 1:
@@ -132,7 +135,7 @@ class Upstream2(Connection2):
             exchange.upstream_lost(b"upstream_without_websocket")
             self.stream_over()
         else:
-            self.deadline = monotonic() + self.port.settings.first_byte_timeout
+            self.deadline = monotonic() + stream.settings.first_byte_timeout
             self._asking.append(stream)
 
     def give_up_waiting(self, stream: ResponseStream) -> None:
@@ -142,13 +145,14 @@ class Upstream2(Connection2):
             self.stream_over()
 
     def read_over(self) -> None:
+        super().read_over()
         if not self._asking or not self.settled:
             return
         asking, self._asking = self._asking, []
         for stream in asking:
             exchange = stream.exchange
             if exchange is not None and self.tunnels:
-                self._open(stream)
+                self._open_stream(stream)
                 stream.send_head(b"", True, b"")
             elif exchange is not None:
                 exchange.upstream_lost(b"upstream_without_websocket")
@@ -170,9 +174,6 @@ class Upstream2(Connection2):
         stream.ended_in = ended
         stream.take_fields(fields, ended)
 
-    def body(self, stream: ResponseStream, data: bytes, ended: bool) -> None:
-        stream.take_body(data, ended)
-
     def stray(self, identity: int) -> None:
         """Frames for streams that were given up may come for a long time: backends are slower to be told than we are
         to forget.
@@ -181,6 +182,8 @@ class Upstream2(Connection2):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "idle_stream")
 
     def lost(self, stream: ResponseStream, code: int, reason: str) -> None:
+        if self.opened is stream:
+            self._open()
         stream.lost(code, reason)
 
     def reason_of(self, code: int, reason: str) -> bytes:
@@ -209,12 +212,15 @@ class Upstream2(Connection2):
                 self.transport.close()
             return
         if not self.streams:
-            self.deadline = monotonic() + self.port.settings.upstream_idle_timeout
+            self.deadline = monotonic() + self.settings.upstream_idle_timeout
         while self.backend.waiting and self.takes_more:
             self.endpoint.idle.pop(self, None)
             if not self.runtime.connector.hand_over(self):
                 break
-        self._offer()
+        if len(self.streams) < self.peer_streams and not self.write_paused:
+            self.endpoint.idle[self] = None
+        else:
+            self.endpoint.idle.pop(self, None)
 
     def release_new(self, now: float) -> None:
         """A connection that nobody waited for any more goes to the pool."""
@@ -229,7 +235,7 @@ class Upstream2(Connection2):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.endpoint.idle.pop(self, None)
-        self.deadline = monotonic() + self.port.settings.write_timeout
+        self.deadline = monotonic() + self.settings.write_timeout
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -25,8 +25,14 @@ _LOOSE_TARGET = re.compile(rb"(/[!\"$->@-~]*)(\?[!\"$-~]*)?")
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 _REQUEST_PSEUDO = frozenset(b":method :scheme :authority :path :protocol".split())
+_USUAL_PSEUDO = tuple(b":method :scheme :authority :path".split())
 _METHODS = frozenset(b"GET POST HEAD PUT DELETE PATCH OPTIONS".split())
 _SCHEMES = frozenset({b"http", b"https"})
+
+# Targets that were seen, as (path in normal form, query): calls of gRPC and of most APIs go to few.
+_targets: dict[bytes, tuple[bytes, bytes]] = {}
+_MAX_TARGETS = 1024
+_MAX_TARGET_BYTES = 128
 
 
 def request_head(fields: tuple[Field, ...], ended: bool, longest_line: int = 16384) -> RequestHead:
@@ -36,24 +42,63 @@ def request_head(fields: tuple[Field, ...], ended: bool, longest_line: int = 163
     An extended CONNECT for a WebSocket (RFC 8441) becomes what HTTP/1.1 asks for one with: a GET with `upgrade`, so
     that a rule means the same in both. Malformed; Refused: 400, 414, 417, 501.
     """
-    pseudo, count = pseudo_fields(fields, _REQUEST_PSEUDO)
-    block, specials = REQUESTS.sort(fields[count:])
+    method, scheme, authority, target = map(dict(fields[:4]).get, _USUAL_PSEUDO)
+    if (
+        not target
+        or method not in _METHODS
+        or scheme not in _SCHEMES
+        or authority is None
+        or (len(fields) > 4 and fields[4][0][:1] == b":")
+    ):
+        return _unusual_head(fields, ended, longest_line)
     head = RequestHead()
-    head.block = block
+    head.block, specials = REQUESTS.sort(fields[4:])
     head.specials = specials
+    head.method = method
+    if len(target) > longest_line:
+        raise Refused(414, "line_too_long")
+    head.path, head.query = _targets.get(target) or _split_target(method, target)
+    if specials:
+        _read_authority(head, authority, specials)
+    else:
+        head.authority = authority
+        head.host = split_authority(authority)
+    head.minor = 1
+    head.end = 0
+    head.keep_alive = True
+    head.trusted = head.expect = head.trailers = False
+    head.upgrade = b""
+    head._fields = head._parameters = None
+    head.length = 0 if ended else UNTIL_END
+    if specials:
+        _read_specials(head, specials, ended)
+    return head
+
+
+def _unusual_head(fields: tuple[Field, ...], ended: bool, longest_line: int) -> RequestHead:
+    """What has other pseudo-fields than nearly all requests, or other values of them."""
+    pseudo, count = pseudo_fields(fields, _REQUEST_PSEUDO)
+    head = RequestHead()
+    head.block, head.specials = REQUESTS.sort(fields[count:])
     head.minor = 1
     head.end = 0
     head.keep_alive = True
     head.trusted = head.expect = head.trailers = False
     head._fields = head._parameters = None
     _read_method(head, pseudo)
-    _read_target(head, pseudo, longest_line)
-    _read_authority(head, pseudo.get(b":authority"), specials)
+    target = pseudo.get(b":path")
+    if not target or b":scheme" not in pseudo:
+        raise Malformed(400, "no_path" if not target else "no_scheme")
+    if pseudo[b":scheme"] not in _SCHEMES:
+        raise Refused(400, "bad_scheme")
+    if len(target) > longest_line:
+        raise Refused(414, "line_too_long")
+    head.path, head.query = _split_target(head.method, target)
+    _read_authority(head, pseudo.get(b":authority"), head.specials)
     head.length = 0 if ended else UNTIL_END
-    if specials:
-        _read_specials(head, specials, ended)
+    _read_specials(head, head.specials, ended)
     if head.upgrade:
-        if ended or b"content-length" in specials:
+        if ended or b"content-length" in head.specials:
             raise Malformed(400, "upgrade_with_body")
         head.length = 0
         head.expect = False
@@ -63,9 +108,6 @@ def request_head(fields: tuple[Field, ...], ended: bool, longest_line: int = 163
 def _read_method(head: RequestHead, pseudo: dict[bytes, bytes]) -> None:
     method = pseudo.get(b":method")
     head.upgrade = b""
-    if method in _METHODS and b":protocol" not in pseudo:
-        head.method = method
-        return
     if method is None or _METHOD.fullmatch(method) is None:
         raise Malformed(400, "bad_method")
     if method == b"CONNECT":
@@ -81,25 +123,21 @@ def _read_method(head: RequestHead, pseudo: dict[bytes, bytes]) -> None:
     head.method = method
 
 
-def _read_target(head: RequestHead, pseudo: dict[bytes, bytes], longest_line: int) -> None:
-    target = pseudo.get(b":path")
-    if not target or b":scheme" not in pseudo:
-        raise Malformed(400, "no_path" if not target else "no_scheme")
-    if pseudo[b":scheme"] not in _SCHEMES:
-        raise Refused(400, "bad_scheme")
-    if len(target) > longest_line:
-        raise Refused(414, "line_too_long")
+def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+    """(path in normal form, query with its "?" or b"")."""
     found = _TARGET.fullmatch(target)
-    if found is not None:
-        path, query = found.groups()
-        head.path = normal_path(path) if b"%" in path or b"/." in path else path
-        head.query = query or b""
-        return
-    head.query = b""
-    if target == b"*" and head.method == b"OPTIONS":
-        head.path = target
-        return
-    raise Refused(400, "bad_path" if _LOOSE_TARGET.fullmatch(target) else "bad_target")
+    if found is None:
+        if target == b"*" and method == b"OPTIONS":
+            return target, b""
+        raise Refused(400, "bad_path" if _LOOSE_TARGET.fullmatch(target) else "bad_target")
+    path, query = found.groups(b"")
+    if b"%" in path or b"/." in path:
+        path = normal_path(path)
+    if len(target) <= _MAX_TARGET_BYTES:
+        if len(_targets) >= _MAX_TARGETS:
+            _targets.clear()
+        _targets[target] = path, query
+    return path, query
 
 
 def _read_authority(head: RequestHead, authority: bytes | None, specials: dict[bytes, bytes]) -> None:
@@ -181,7 +219,9 @@ def request_fields(head: RequestHead, path: bytes, authority: bytes, scheme: byt
 # -- responses ---------------------------------------------------------------------------------------------------------
 
 _RESPONSE_PSEUDO = frozenset({b":status"})
-_STATUS = re.compile(rb"[1-9][0-9][0-9]")
+_NO_BODY = frozenset({204, 304})
+_STATUS_FIELDS = {status: (b":status", b"%d" % status) for status in range(100, 1000)}
+_STATUSES = {text: status for status, (_, text) in _STATUS_FIELDS.items() if status != 101}  # section 8.6
 
 
 def response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
@@ -195,42 +235,51 @@ def response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> Resp
 
 
 def _response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
-    pseudo, count = pseudo_fields(fields, _RESPONSE_PSEUDO)
-    status = pseudo.get(b":status", b"")
-    if _STATUS.fullmatch(status) is None or status == b"101":  # section 8.6
+    if fields and fields[0][0] == b":status" and (len(fields) == 1 or fields[1][0][:1] != b":"):
+        status = _STATUSES.get(fields[0][1])
+    else:
+        pseudo_fields(fields, _RESPONSE_PSEUDO)
+        status = None
+    if status is None:
         raise Malformed(502, "bad_status")
     head = ResponseHead()
-    head.block, head.specials = RESPONSES.sort(fields[count:])
-    head.status = int(status)
+    head.block, head.specials = RESPONSES.sort(fields[1:])
+    head.status = status
     head.reason = b""
     head.end = 0
     head.keep_alive = True
     length = head.specials.get(b"content-length")
-    declared = UNTIL_END if length is None else _length(length)
-    interim = head.status < 200
-    if interim and ended:  # section 8.1
-        raise Malformed(502, "interim_end")
-    if interim or head.status == 204:
-        if declared > 0 or (interim and length is not None):
-            raise Malformed(502, "body_not_allowed")
-        head.length = 0
-    elif ended or method == b"HEAD" or head.status == 304:
-        if declared > 0 and method != b"HEAD" and head.status != 304:
-            raise Malformed(502, "body_cut")
-        head.length = 0
-    else:
-        head.length = declared
+    head.length = UNTIL_END if length is None else _length(length)
+    if ended or status < 200 or status in _NO_BODY or method == b"HEAD":
+        _expect_no_body(head, ended, method)
     return head
+
+
+def _expect_no_body(head: ResponseHead, ended: bool, method: bytes) -> None:
+    """RFC 9110 section 6.4.1: where nothing follows, Content-Length may say what would have followed a GET, or 0."""
+    status, declared = head.status, head.length
+    if status < 200:
+        if ended:  # section 8.1
+            raise Malformed(502, "interim_end")
+        if declared != UNTIL_END:
+            raise Malformed(502, "body_not_allowed")
+    elif status == 204:
+        if declared > 0:
+            raise Malformed(502, "body_not_allowed")
+    elif declared > 0 and method != b"HEAD" and status != 304:
+        raise Malformed(502, "body_cut")
+    head.length = 0
 
 
 def response_start(head: ResponseHead) -> Fields:
     """:status, and the fields that say how a response is framed; the lines of its block follow
     (`Encoder.encode(response_start(head), head.block)`). From a head of either version.
     """
-    fields: Fields = [(b":status", b"%d" % head.status)]
+    status = head.status
+    fields: Fields = [_STATUS_FIELDS[status]]
     if head.specials:
-        declared = head.declared
-        if declared is not None and head.status >= 200 and head.status != 204:
+        declared = head.specials.get(b"content-length")
+        if declared is not None and status >= 200 and status != 204:
             fields.append((b"content-length", b"%d" % int(declared)))
         if b"trailer" in head.specials:
             fields.append((b"trailer", head.specials[b"trailer"]))

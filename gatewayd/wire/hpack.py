@@ -94,6 +94,11 @@ _MAX_KNOWN_BYTES = 256
 # Texts of the Huffman code, shared by all connections of a worker.
 _MAX_TEXTS = 1024
 _MAX_TEXT_BYTES = 64
+# Literals as they came, with the name written out or of the static table, so that they mean the same everywhere; shared
+# like the texts. No representation is the beginning of another: whatever begins with the octets of one is that one.
+_MAX_LITERALS = 1024
+_MAX_LITERAL_BYTES = 64
+_PRIVATE = frozenset(b"authorization cookie proxy-authorization set-cookie".split())
 
 
 class HpackError(Exception):
@@ -119,7 +124,12 @@ _STATIC_SIZES = [ENTRY_OVERHEAD + len(name) + len(value) for name, value in STAT
 # From the octet of an index (128 + index) to the index.
 _INDICES = bytes(128) + bytes(range(128))
 
+# Where a literal's value begins, if it has a short index of its name: by its first octet.
+_VALUE_AT = bytes(2 if first == 0x0F else 1 for first in range(256))
+_NO_FIELD: Field = (b"", b"")
+
 _texts: dict[bytes, bytes] = {}
+_literals: dict[bytes, tuple[int, Field]] = {}
 
 
 class Decoder:
@@ -169,18 +179,15 @@ class Decoder:
     def _decode(self, block: bytes, limits: FieldLimits) -> tuple[tuple[Field, ...], bool]:
         """(fields, whether the table may have changed)."""
         end = len(block)
-        left = limits.size
-        entries, sizes = self._entries, self._sizes
-        changed = False
         at = 0
         if end and block[0] & 0xE0 == 0x20:
             at = self._resize(block)
-            changed = True
-        elif end and min(block) > 0x80 and max(block) < 0xFF:  # indices alone, one octet each
-            indices = block.translate(_INDICES)
-            if sum(map(sizes.__getitem__, indices)) > left:
-                raise TooLarge
-            return tuple(map(entries.__getitem__, indices)), False
+        elif end and min(block) > 0x80 and max(block) < 0xFF:
+            return self._indices_alone(block, limits.size), False
+        changed = at > 0
+        left = limits.size
+        entries, sizes = self._entries, self._sizes
+        remembered = _literals.get
         found: list[Field] = []
         while at < end:
             first = block[at]
@@ -193,31 +200,46 @@ class Decoder:
                 if left >= 0:
                     found.append(entries[index])
                 continue
+            place = at + _VALUE_AT[first] if first & 0x3F else at + 2 + (block[at + 1] & 127)
+            stop = place + 1 + (block[place] & 127)
+            known = remembered(block[at:stop])
+            if known is None:
+                stop, size, field = self._literal(block, at, first, left)
+            else:
+                size, field = known
+            at = stop
+            left -= size
             if first >= 0x40:
                 changed = True
-            at, size, field = self._literal(block, at, first, left)
-            left -= size
-            if left >= 0 and field is not None:
+                self._insert(field, size)
+            if left >= 0:
                 found.append(field)
         if left < 0:
             raise TooLarge
         return tuple(found), changed
 
-    def _literal(self, block: bytes, at: int, first: int, left: int) -> tuple[int, int, Field | None]:
-        """(where it ends, its size, the field) of a literal at `at`. Over the limit only what goes into the table is
+    def _indices_alone(self, block: bytes, most: int) -> tuple[Field, ...]:
+        """The fields of a block of nothing but indices of one octet each."""
+        indices = block.translate(_INDICES)
+        if sum(map(self._sizes.__getitem__, indices)) > most:
+            raise TooLarge
+        return tuple(map(self._entries.__getitem__, indices))
+
+    def _literal(self, block: bytes, begin: int, first: int, left: int) -> tuple[int, int, Field]:
+        """(where it ends, its size, the field) of a literal at `begin`. Over the limit only what goes into the table is
         built; its size is then of no interest.
         """
         if first == 0x80 or 0x20 <= first < 0x40:
             raise HpackError("index zero" if first == 0x80 else "size update inside a block")
         most = 0x3F if first >= 0x40 else 0x0F
         index = first & most
-        at += 1
+        at = begin + 1
         if index == most:
             index, at = _integer(block, at, most)
         if left < 0 and first < 0x40:
             if index >= len(self._sizes):
                 raise HpackError("unknown index")
-            return _skip(block, at if index else _skip(block, at)), 0, None
+            return _skip(block, at if index else _skip(block, at)), 0, _NO_FIELD
         if index:
             name = self._entries[index][0]
         else:
@@ -225,12 +247,18 @@ class Decoder:
         value, at = _string(block, at)
         field = (name, value)
         size = len(name) + len(value) + ENTRY_OVERHEAD
-        if first >= 0x40:
-            self._insert(field, size)
+        if (
+            index < _FIRST_DYNAMIC
+            and at - begin <= _MAX_LITERAL_BYTES
+            and first & 0xF0 != 0x10
+            and name not in _PRIVATE
+        ):
+            _remember(block[begin:at], size, field)
         return at, size, field
 
     def _insert(self, field: Field, size: int) -> None:
-        self._known.clear()
+        if self._known:
+            self._known.clear()
         self._entries.insert(_FIRST_DYNAMIC, field)
         self._sizes.insert(_FIRST_DYNAMIC, size)
         self._used += size
@@ -263,6 +291,12 @@ def _count(fields: tuple[Field, ...], limits: FieldLimits) -> None:
     crumbs = sum(name == b"cookie" for name, _ in fields)
     if crumbs > limits.crumbs or len(fields) - crumbs > limits.fields:
         raise TooLarge
+
+
+def _remember(literal: bytes, size: int, field: Field) -> None:
+    if len(_literals) >= _MAX_LITERALS:
+        _literals.clear()
+    _literals[literal] = size, field
 
 
 def _integer(block: bytes, at: int, number: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ concatenation, the code would cost microseconds for each field to save a quarter
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from gatewayd.wire.hpack import DEFAULT_TABLE, ENTRY_OVERHEAD, STATIC_TABLE, Field
 
@@ -25,8 +26,12 @@ _STABLE = frozenset(
 )
 # Never to be put into a table by anyone on the way (section 7.1.3).
 _SENSITIVE = frozenset(b"authorization cookie proxy-authorization set-cookie".split())
+# Values that are hardly ever seen twice are not worth remembering.
+_UNIQUE = frozenset(b"etag traceparent tracestate x-request-id".split()) | _SENSITIVE
 _MAX_ENTRY = 512
 _MAX_KNOWN = 256
+_MAX_BLOCKS = 16
+_MAX_BLOCK_BYTES = 512
 
 _EXACT: dict[Field, bytes] = {
     field: bytes((0x80 | index,)) for index, field in reversed([*enumerate(STATIC_TABLE, 1)]) if field[1]
@@ -39,28 +44,47 @@ _MAX_LITERALS = 1024
 _MAX_LITERAL_BYTES = 128
 
 
+class _Name(NamedTuple):
+    """What is known of a name as it is written in a block: how a literal of it begins, and what becomes of values."""
+
+    start: bytes
+    lower: bytes
+    stable: bool
+    unique: bool
+
+
+_names: dict[bytes, _Name] = {}
+_MAX_NAMES = 1024
+_LENGTHS = tuple(bytes((length,)) for length in range(127))
+
+
 class Encoder:
     """One direction of one connection. `set_table_size` takes the peer's SETTINGS_HEADER_TABLE_SIZE."""
 
-    __slots__ = ("_capacity", "_indices", "_known", "_resized", "_used")
+    __slots__ = ("_blocks", "_capacity", "_indices", "_known", "_new", "_resized", "_used")
 
     def __init__(self) -> None:
         self._capacity = DEFAULT_TABLE
         self._used = 0
         self._indices: dict[Field, int] = {}  # field -> how many were inserted before it
-        self._known: dict[Field | bytes, bytes] = {}  # codes of indexed fields, right until the next insertion
+        # Codes of indexed fields, and of blocks all of whose lines were known; right until the next insertion.
+        self._known: dict[Field | bytes, bytes] = {}
+        self._blocks: dict[bytes, bytes] = {}
+        self._new = False  # a line was not known
         self._resized = False  # there is an update to send
 
-    def encode(self, fields: Iterable[Field], block: bytes = b"") -> bytes:
+    def encode(self, fields: Iterable[Field], block: bytes = b"", last: bytes = b"") -> bytes:
         """The header block of these fields (lower-case names, pseudo-fields first), followed by the lines of a block in
-        HTTP/1.1's form, each led by its CRLF.
+        HTTP/1.1's form, each led by its CRLF; `last` are further lines, which differ each time.
         """
         known = self._known.get
         shared = _literals.get
         other = self._encode
         parts = [known(field) or shared(field) or other(field) for field in fields]
         if block:
-            parts += [known(line) or shared(line) or self._line(line) for line in block[2:].split(b"\r\n")]
+            parts.append(self._blocks.get(block) or self._block(block))
+        if last:
+            parts += [known(line) or shared(line) or self._line(line) for line in last[2:].split(b"\r\n")]
         if self._resized:
             parts.insert(0, self._size_update())
         return b"".join(parts)
@@ -76,36 +100,65 @@ class Encoder:
         self._capacity = size
         self._used = 0
         self._indices.clear()
-        self._known.clear()
+        self._forget()
 
     def _size_update(self) -> bytes:
         self._resized = False
         return b"\x20" + _integer(0x20, 0x1F, self._capacity) if self._capacity else b"\x20"
 
+    def _block(self, block: bytes) -> bytes:
+        """The code of a block's lines."""
+        known = self._known.get
+        shared = _literals.get
+        other = self._line
+        self._new = False
+        code = b"".join([known(line) or shared(line) or other(line) for line in block[2:].split(b"\r\n")])
+        if not self._new and len(block) <= _MAX_BLOCK_BYTES:
+            if len(self._blocks) >= _MAX_BLOCKS:
+                self._blocks.clear()
+            self._blocks[block] = code
+        return code
+
     def _line(self, line: bytes) -> bytes:
         """The code of a field line of HTTP/1.1, remembered under the line itself."""
-        name, _, value = line.partition(b":")
-        field = name.lower(), value.strip(b" \t")
-        code = self._known.get(field) or self._encode(field)
-        if code[0] & 0x80:
-            self._know(line, code)
-        elif field[0] not in _STABLE and field[0] not in _SENSITIVE:
+        self._new = True
+        written, _, value = line.partition(b":")
+        value = value.strip(b" \t")
+        start, lower, stable, unique = _names.get(written) or _learn(written)
+        if stable:
+            field = lower, value
+            code = self._known.get(field) or self._dynamic(field)
+            if code[0] & 0x80:
+                self._know(line, code)
+            return code
+        length = len(value)
+        code = start + (_LENGTHS[length] if length < 127 else _integer(0, 127, length)) + value
+        if not unique and len(code) <= _MAX_LITERAL_BYTES:
             _remember(line, code)
         return code
 
     def _encode(self, field: Field) -> bytes:
         """The code of a field that is not known as it stands."""
         code = _EXACT.get(field)
-        if code is None:
-            return self._dynamic(field) if field[0] in _STABLE else _literal(field)
-        self._know(field, code)
+        if code is not None:
+            self._know(field, code)
+            return code
+        name, value = field
+        start, _, stable, unique = _names.get(name) or _learn(name)
+        if stable:
+            return self._dynamic(field)
+        code = start + _string(value)
+        if not unique and len(code) <= _MAX_LITERAL_BYTES:
+            _remember(field, code)
         return code
 
     def _dynamic(self, field: Field) -> bytes:
         """The code of a stable field: its index, or the literal that inserts it, or a plain one if there is no room."""
         before = self._indices.get(field)
+        code = _EXACT.get(field)
         if before is not None:
             code = _integer(0x80, 0x7F, len(STATIC_TABLE) + len(self._indices) - before)
+        if code is not None:
             self._know(field, code)
             return code
         size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
@@ -113,7 +166,7 @@ class Encoder:
             return _start(0x00, 0x0F, field[0]) + _string(field[1])
         self._used += size
         self._indices[field] = len(self._indices)
-        self._known.clear()  # every older entry is one place further now
+        self._forget()  # every older entry is one place further now
         return _start(0x40, 0x3F, field[0]) + _string(field[1])
 
     def _know(self, key: Field | bytes, code: bytes) -> None:
@@ -121,21 +174,25 @@ class Encoder:
             self._known.clear()
         self._known[key] = code
 
+    def _forget(self) -> None:
+        self._known.clear()
+        self._blocks.clear()
 
-def _literal(field: Field) -> bytes:
-    name, value = field
-    if name in _SENSITIVE:
-        return _start(0x10, 0x0F, name) + _string(value)
-    code = _start(0x00, 0x0F, name) + _string(value)
-    _remember(field, code)
-    return code
+
+def _learn(written: bytes) -> _Name:
+    lower = written.lower()
+    pattern, most = (0x10, 0x0F) if lower in _SENSITIVE else (0x00, 0x0F)
+    name = _Name(_start(pattern, most, lower), lower, lower in _STABLE, lower in _UNIQUE)
+    if len(_names) >= _MAX_NAMES:
+        _names.clear()
+    _names[written] = name
+    return name
 
 
 def _remember(key: Field | bytes, code: bytes) -> None:
-    if len(code) <= _MAX_LITERAL_BYTES:
-        if len(_literals) >= _MAX_LITERALS:
-            _literals.clear()
-        _literals[key] = code
+    if len(_literals) >= _MAX_LITERALS:
+        _literals.clear()
+    _literals[key] = code
 
 
 def _start(pattern: int, most: int, name: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from gatewayd.wire.hpack import Field
 from gatewayd.wire.refused import Refused
@@ -20,6 +19,7 @@ class Malformed(Refused):
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 # The values of `grammar.VALUE`, without white space around them (section 8.2.1).
 VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_is_value = VALUE.fullmatch
 
 _ORDINARY, _SPECIAL, _ONCE, _COOKIE, BARRED, PSEUDO = range(6)
 # Section 8.2.2: these belong to a connection of HTTP/1.1, and whoever sends them here wants to confuse someone.
@@ -54,11 +54,13 @@ class Sorter:
     def kind(self, name: bytes) -> int:
         """The kind of a name. Malformed."""
         kind = self._kinds.get(name)
-        if kind is None:
-            kind = self._judge(name)
-            if len(self._kinds) >= _MAX_NAMES:
-                self._kinds.clear()
-            self._kinds[name] = kind
+        return self._learn(name) if kind is None else kind
+
+    def _learn(self, name: bytes) -> int:
+        kind = self._judge(name)
+        if len(self._kinds) >= _MAX_NAMES:
+            self._kinds.clear()
+        self._kinds[name] = kind
         return kind
 
     def _judge(self, name: bytes) -> int:
@@ -76,30 +78,40 @@ class Sorter:
             return _SPECIAL
         return _COOKIE if name == b"cookie" and self._joined else _ORDINARY
 
-    def sort(self, fields: Iterable[Field]) -> tuple[bytes, dict[bytes, bytes]]:
+    def sort(self, fields: tuple[Field, ...]) -> tuple[bytes, dict[bytes, bytes]]:
         """(the block of lines to pass on, the special fields) of the fields after the pseudo-fields. Malformed."""
-        known = self.lines.get
-        lines: list[bytes] = []
+        lines = [*map(self.lines.get, fields)]
+        if None in lines:
+            return self._sort(fields, lines)
+        return b"".join(lines), {}  # type: ignore[arg-type]
+
+    def _sort(self, fields: tuple[Field, ...], lines: list[bytes | None]) -> tuple[bytes, dict[bytes, bytes]]:
+        """As `sort`, with the lines that are known already."""
+        known = self._kinds.get
         specials: dict[bytes, bytes] = {}
         crumbs: list[bytes] = []
-        for field in fields:
-            line = known(field)
+        for place, line in enumerate(lines):
             if line is not None:
-                lines.append(line)
                 continue
-            name, value = field
-            kind = self.kind(name)
-            if VALUE.fullmatch(value) is None:
+            name, value = field = fields[place]
+            kind = known(name)
+            if kind is None:
+                kind = self._learn(name)
+            if _is_value(value) is None:
                 raise Malformed(400, "bad_value")
             if kind == _ORDINARY:
-                lines.append(self._line(field))
-            elif kind == _COOKIE:
+                lines[place] = self._line(field)
+                continue
+            lines[place] = b""
+            if kind == _COOKIE:
                 crumbs.append(value)
+            elif kind == _ONCE and name not in specials:
+                specials[name] = value
             else:
                 _set_aside(kind, name, value, specials)
         if crumbs:
-            lines.append(b"\r\ncookie: " + _join_crumbs(crumbs))
-        return b"".join(lines), specials
+            lines.append(b"\r\ncookie: " + (crumbs[0] if len(crumbs) == 1 else _join_crumbs(crumbs)))
+        return b"".join(lines), specials  # type: ignore[arg-type]
 
     def _line(self, field: Field) -> bytes:
         line = b"\r\n%b: %b" % field
@@ -115,7 +127,7 @@ _PRIVATE = frozenset(b"authorization set-cookie".split())
 
 def _join_crumbs(crumbs: list[bytes]) -> bytes:
     """Section 8.2.3. An empty crumb at an end would leave white space there, which no value may have."""
-    if len(crumbs) > 1 and not (crumbs[0] and crumbs[-1]):
+    if not (crumbs[0] and crumbs[-1]):
         raise Malformed(400, "bad_value")
     return b"; ".join(crumbs)
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from msgspec.structs import replace
 
-from gatewayd.proxy.downstream1 import Downstream1
-from gatewayd.routing.snapshot import Settings, difference
-from tests.proxy.conversation import ASKED, CLIENT, GET, OK, Client, Conversation, message
+from tests.proxy.conversation import ASKED, GET, OK, Client, Conversation, message
 
 Start = Callable[..., Conversation]
 
@@ -207,27 +204,6 @@ def test_a_backend_that_never_answers_is_a_timeout(talk: Conversation):
     talk.passes(2)
     assert refused(client) == b"504"
     assert (client.state, backend.state, talk.line["reason"]) == ("open", "aborted", "upstream_timeout")
-
-
-def test_a_pooled_connection_has_the_timeouts_of_the_listener_that_uses_it(talk: Conversation):
-    old = talk.runtime.snapshot
-    port = old.ports["p"]
-    listener = replace(port.listeners[0], key="default/other/http", settings="other")
-    new = replace(
-        old,
-        generation=2,
-        ports={"p": port, "q": replace(port, key="q", listeners=(listener,))},
-        settings={**old.settings, "other": Settings(first_byte_timeout=5.0)},
-    )
-    talk.runtime.apply(difference(old, new), {})
-    talk.client().sends(GET)
-    backend = talk.backend()
-    backend.sends(OK)
-    client = Client(talk, Downstream1(talk.runtime._ports["q"][0]), CLIENT)
-    client.sends(GET)
-    assert (backend.takes(), talk.asks) == (ASKED + ASKED, 0)
-    talk.passes(6)
-    assert refused(client) == b"504"
 
 
 def test_interim_responses_are_no_answer(start: Start):

@@ -1,0 +1,141 @@
+"""What the two sides of HPACK know by heart: indices, literals and whole blocks, and what they must not keep."""
+
+from __future__ import annotations
+
+import hpack as oracle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.wire import hpack
+from gatewayd.wire.hpack import Decoder, HpackError
+from gatewayd.wire.hpack_encode import Encoder
+
+
+def test_credentials_are_never_indexed():
+    encoder = Encoder()
+    for name in (b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"):
+        for _ in range(3):
+            assert encoder.encode([(name, b"secret")])[0] & 0xF0 == 0x10
+            assert encoder.encode([], b"\r\n%b: secret" % name.title())[0] & 0xF0 == 0x10
+
+
+def test_the_table_of_the_encoder_stays_put():
+    encoder = Encoder()
+    stable = [
+        (b":status", b"200"),
+        (b"content-type", b"text/html"),
+        (b"server", b"nginx"),
+        (b"cache-control", b"no-store"),
+    ]
+    encoder.encode(stable)
+    warm = encoder.encode(stable)
+    assert len(warm) == 4
+    for number in range(300):
+        encoder.encode([(b"date", b"%d" % number), (b":path", b"/%d" % number), (b"x-request-id", b"%d" % number)])
+        encoder.encode([(b"content-length", b"%d" % number), (b"etag", b"%d" % number), (b"age", b"%d" % number)])
+    assert encoder.encode(stable) == warm
+    for number in range(3000):
+        encoder.encode([(b"server", b"%d" % number)])
+    assert len(encoder.encode(stable)) <= 8
+    assert encoder._used <= 4096
+    assert len(encoder._known) <= 256
+
+
+def test_lines_are_fields():
+    encoder, decoder = Encoder(), Decoder()
+    block = b"\r\nContent-Type: text/html\r\nX-Id:  7 \r\nVary:\r\nDate: today"
+    fields = (
+        (b":status", b"200"),
+        (b"content-type", b"text/html"),
+        (b"x-id", b"7"),
+        (b"vary", b""),
+        (b"date", b"today"),
+    )
+    sizes = []
+    for _ in range(4):
+        code = encoder.encode(fields[:1], block)
+        sizes.append(len(code))
+        assert decoder.decode(code) == fields
+    assert sizes[1:] == [sizes[1]] * 3
+    assert sizes[1] < sizes[0]
+    assert decoder.decode(encoder.encode(fields)) == fields
+
+
+def test_an_insertion_of_one_connection_is_not_sent_on_another():
+    block = b"\r\nServer: once\r\nVary: once"
+    first = Encoder()
+    code = first.encode([], block)
+    Decoder().decode(code)
+    other, decoder = Encoder(), Decoder()
+    for _ in range(3):
+        assert decoder.decode(other.encode([], block)) == ((b"server", b"once"), (b"vary", b"once"))
+    assert decoder.table_size == len(b"serveroncevaryonce") + 2 * 32
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            b"Server: a",
+            b"server: b",
+            b"vary: a",
+            b"date: 1",
+            b"Date:2",
+            b"ETag: x",
+            b"cookie: c",
+            b"X-Id: 1",
+            b"x-id: 22",
+        ]
+    ),
+    max_size=4,
+)
+
+
+@given(st.lists(st.tuples(LINES, LINES), min_size=1, max_size=40), st.sampled_from([4096, 80, 0]))
+def test_blocks_that_are_known_as_a_whole_follow_the_table(blocks: list[tuple[list[bytes], list[bytes]]], size: int):
+    """What was inserted meanwhile moves the indices of what a block was coded with."""
+    encoder, decoder = Encoder(), oracle.Decoder()
+    for number, (lines, last) in enumerate(blocks * 2):
+        if number == len(blocks):
+            encoder.set_table_size(size)
+        code = encoder.encode(
+            [(b":status", b"200")], *(b"".join(map(b"\r\n%b".__mod__, part)) for part in (lines, last))
+        )
+        found = [tuple(field) for field in decoder.decode(code, raw=True)]
+        fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines + last)]
+        assert found == [(b":status", b"200"), *fields]
+    assert len(encoder._blocks) <= 16
+
+
+def test_blocks_with_credentials_are_not_remembered():
+    encoder = Encoder()
+    for _ in range(3):
+        encoder.encode([], b"\r\nserver: a\r\nset-cookie: secret")
+        encoder.encode([], b"\r\nserver: a\r\netag: once")
+        encoder.encode([], b"\r\nserver: a\r\nvary: a")
+    assert [*encoder._blocks] == [b"\r\nserver: a\r\nvary: a"]
+
+
+def test_literals_are_remembered_but_for_credentials():
+    hpack._literals.clear()
+    block = b"\x00\x01a\x01b" + b"\x41\x01c" + b"\x0f\x2b\x01d" + b"\x10\x01e\x01f" + b"\x60\x01g" + b"\x0f\x08\x01h"
+    fields = (
+        (b"a", b"b"), (b":authority", b"c"), (b"user-agent", b"d"), (b"e", b"f"), (b"cookie", b"g"),
+        (b"authorization", b"h"),
+    )  # fmt: skip
+    for _ in range(3):
+        decoder = Decoder()
+        assert decoder.decode(block) == fields
+        assert decoder.decode(b"\xbe\xbf") == ((b"cookie", b"g"), (b":authority", b"c"))
+    assert [*hpack._literals] == [b"\x00\x01a\x01b", b"\x41\x01c", b"\x0f\x2b\x01d"]
+    for number in range(3000):
+        Decoder().decode(b"\x04\x04%04d" % number)
+    assert len(hpack._literals) <= 1024
+
+
+def test_a_remembered_literal_is_refused_where_it_is_cut():
+    block = b"\x04\x03abc"
+    Decoder().decode(block)
+    for size in range(1, len(block)):
+        with pytest.raises(HpackError):
+            Decoder().decode(block[:size])
