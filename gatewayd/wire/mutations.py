@@ -50,14 +50,15 @@ def is_touchable(name: bytes) -> bool:
 class Mutations:
     """Fields to remove, and fields to write after that, in their order. Every name and value was checked."""
 
-    __slots__ = ("_remove", "_writes")
+    __slots__ = ("_named", "_remove", "_writes")
 
     def __init__(self, writes: Iterable[Mutation] = (), remove: Iterable[bytes] = ()) -> None:
         self._writes = tuple(write for write in writes if is_touchable(write.name))
         self._remove = frozenset(name.replace(b"_", b"-") for name in remove if is_touchable(name))
+        self._named = self._remove.union(write.name.replace(b"_", b"-") for write in self._writes)
 
     def __bool__(self) -> bool:
-        return bool(self._writes or self._remove)
+        return bool(self._named)
 
     def apply(self, block: bytes) -> bytes:
         """The changed block."""
@@ -73,6 +74,10 @@ class Mutations:
                 lines = kept
             lines.append(b"%b: %b" % (name, value))
         return b"".join([b"\r\n" + line for line in lines])
+
+    def bar(self, trailers: bytes) -> bytes:
+        """A block of trailers without the lines of any of these names: some backends take trailers for fields."""
+        return b"".join([b"\r\n" + line for line in _without(trailers.split(b"\r\n")[1:], self._named)])
 
 
 def _without(lines: Sequence[bytes], keys: Container[bytes]) -> list[bytes]:

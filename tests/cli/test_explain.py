@@ -270,6 +270,31 @@ def test_what_the_gateway_answers_to_a_call_is_a_grpc_status(capsys: pytest.Capt
     assert one(explain(capsys, CONFIG / "grpc", asked))["answer"] == {"status": 404, "reason": "no_route"}
 
 
+def test_who_authorizes(capsys: pytest.CaptureFixture[str]):
+    found = one(explain(capsys, CONFIG / "auth", "GET http://shop.example.com/cart"))
+    (line,) = found["filters"]
+    parts = ["shown headers cookie", "headers x-backend are its own", "shown bodies, of 65536 bytes at most"]
+    assert line == "; ".join(["ask identity/identity:80 by HTTP to authorize", *parts])
+    assert (found["answer"]["reason"], found["answer"]["allowed_by"]) == ("forwarded", "identity/identity:80")
+    assert main(["explain", str(CONFIG / "auth"), "--request", "GET http://shop.example.com/orders"]) == 0
+    shown = capsys.readouterr().out
+    assert "filter    ask shop/orders-policy:9191/h2c by gRPC to authorize" in shown
+    assert "answer    if shop/orders-policy:9191/h2c allows it, the backend's" in shown
+
+
+@pytest.mark.parametrize("on_share", [True, False])
+def test_a_service_without_endpoints(capsys: pytest.CaptureFixture[str], tmp_path: Path, on_share: bool):
+    asks = {"protocol": "HTTP", "backendRef": {"name": "a", "port": 80}, "http": {}}
+    auth = {"type": "ExternalAuth", "externalAuth": asks}
+    made = rule("x", filters=() if on_share else [auth])
+    made["backendRefs"][0] |= {"filters": [auth]} if on_share else {}
+    folder = Folder(tmp_path)
+    folder.write("a.yaml", gateway_class(), gateway(listener("http", 80)), *service("x", 1), *service("a"))
+    folder.write("b.yaml", http_route("r", made))
+    found = one(explain(capsys, tmp_path, "GET http://a.test/"))
+    assert found["answer"] == {"status": 503, "reason": "auth_no_endpoints"}
+
+
 def test_a_route_for_calls_that_is_not_attached_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     folder = Folder(tmp_path)
     folder.write("a.yaml", gateway_class(), gateway(listener("http", 80, hostname="a.test")))

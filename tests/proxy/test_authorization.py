@@ -241,6 +241,18 @@ def test_the_rules_own_edits_come_last(start: Start):
     assert talk.backend().takes() == message("GET / HTTP/1.1", "host: a", "x-user: rule")
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_trailers_do_not_say_it_either(start: Start, early: bool):
+    talk = start(guarded(response=(b"x-user",)), endpoints=PLACES)
+    chunks = b"1\r\na\r\n", b"0\r\nx-user: evil\r\nX_User: evil\r\nx-sum: 1\r\n\r\n"
+    sent = message("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Trailer: x-user, x-sum")
+    client, service = asked(talk, sent + chunks[0] + chunks[1] * early)
+    service.sends(message("HTTP/1.1 200 OK", "x-user: me", "content-length: 0"))
+    backend = talk.backend()
+    client.sends(chunks[1] * (not early))
+    assert backend.takes().endswith(b"\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n")
+
+
 # -- among the other filters -------------------------------------------------------------------------------------------
 
 CORS = Cors(origins=(b"https://a.com",), methods=(b"GET",), credentials=True)
