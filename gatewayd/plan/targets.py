@@ -14,12 +14,15 @@ BACKEND_KINDS: Mapping[tuple[str, str], BackendKind] = {("", "Service"): "Servic
 
 
 def used(rule: Any, namespace: str) -> Iterator[Target]:
-    """All backends that a rule of a route in `namespace` names, those of its mirrors included."""
-    mirrors = [*_mirrored(rule), *(mirror for ref in rule.backend_refs for mirror in _mirrored(ref))]
-    for ref in (*rule.backend_refs, *mirrors):
+    """All backends that a rule of a route in `namespace` names, those of its filters included."""
+    others = [*_asked(rule), *(other for ref in rule.backend_refs for other in _asked(ref))]
+    for ref in (*rule.backend_refs, *others):
         yield (ref.group or "", ref.kind, ref.namespace or namespace, ref.name)
 
 
-def _mirrored(part: Any) -> Iterable[Any]:
-    mirrors = (getattr(each, "request_mirror", None) for each in getattr(part, "filters", ()))
-    return [mirror.backend_ref for mirror in mirrors if mirror is not None]
+def _asked(part: Any) -> Iterable[Any]:
+    """The backends of mirrors and of external authorization."""
+    for each in getattr(part, "filters", ()):
+        for wanted in (getattr(each, "request_mirror", None), getattr(each, "external_auth", None)):
+            if wanted is not None:
+                yield wanted.backend_ref

@@ -9,7 +9,6 @@ import time
 from heapq import nsmallest
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from gatewayd.observe.counters import Report, RuleCounters, RuleReport, WorkerCounters, encode_report
 from gatewayd.proxy.accept import Acceptor
@@ -20,10 +19,10 @@ from gatewayd.proxy.mirror import Mirrors
 from gatewayd.proxy.pipe import Pipes
 from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, STOP_ACCEPTING, Pressure
-from gatewayd.routing.snapshot import Change, RetryBudgetPlan, Settings, Snapshot, apply
+from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
-from gatewayd.upstream.budget import RetryBudget
+from gatewayd.upstream.budget import Budgets
 from gatewayd.upstream.resolve import Resolver
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.stream import Stream
     from gatewayd.routing.rule import Rule
+    from gatewayd.upstream.reserved import Reserved
 
 _DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
 _PIPE_SHARE = 0.0125  # of the descriptors, of which a body that the kernel moves takes four
@@ -52,11 +52,18 @@ class Runtime:
     `brief` says that connections end with their present answer, `shedding` that new requests are answered 503.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, worker: int, access: AccessLog, workers: int = 1) -> None:
-        """`worker` is the number of this one among `workers`."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        worker: int,
+        access: AccessLog,
+        workers: int = 1,
+        reserved: Reserved | None = None,
+    ) -> None:
+        """`worker` is the number of this one among `workers`; what is `reserved` is never asked."""
         self.loop = loop
         self.worker = worker
-        self._workers = workers
+        self._reserved = reserved
         self.access = access
         self.counts = WorkerCounters()
         self.connector = Connector(self)
@@ -70,7 +77,7 @@ class Runtime:
         self.reading: Any = None  # the connection of HTTP/2 whose bytes are being taken
         self.timed: set[Any] = set()
         self.backends: dict[str, Backend] = {}
-        self._budgets = WeakValueDictionary[str, RetryBudget]()  # of policies, by target
+        self._budgets = Budgets(workers)
         self._dropped: list[Backend] = []  # no longer in the snapshot; exchanges may still wait there
         self._contexts = Contexts()
         self._resolver = Resolver(loop)
@@ -129,9 +136,9 @@ class Runtime:
             backend = self.backends.get(key)
             if backend is None:
                 moved = True
-                backend = self.backends[key] = Backend(key)
+                backend = self.backends[key] = Backend(key, self._reserved)
             backend.share_connections(plan.protocol == "h2c")
-            self._limit_retries(backend, plan.retries)
+            self._budgets.give(backend, plan.retries)
             if plan.dns is None:
                 backend.update(plan.endpoints, plan.draining)
         for key in change.dropped.get("backends", ()):
@@ -141,17 +148,6 @@ class Runtime:
                 gone.update(())
                 self._dropped.append(gone)
         return moved
-
-    def _limit_retries(self, backend: Backend, plan: RetryBudgetPlan | None) -> None:
-        """Of a target of a policy all ports share one budget; other backends have one each."""
-        if plan is None:
-            if backend.budget.strict:
-                backend.budget = RetryBudget()
-            backend.budget.limit(parts=self._workers)
-        else:
-            backend.budget = self._budgets.setdefault(plan.target, RetryBudget())
-            limits = (plan.percent, plan.interval, plan.count, plan.every)
-            backend.budget.limit(*limits, parts=self._workers, strict=True)
 
     def _bind(self, table: PortTable, moved: bool) -> None:
         """Give the rules their counters and backends, the listeners their settings. Bound rules are looked at again
@@ -179,7 +175,6 @@ class Runtime:
     def _backend(self, key: str) -> Backend:
         """A backend that the snapshot does not have: it has no endpoints."""
         backend = self.backends[key] = Backend(key)
-        self._limit_retries(backend, None)
         return backend
 
     def _use(self, key: str, table: PortTable, sockets: list[socket.socket]) -> None:
@@ -325,6 +320,11 @@ class Runtime:
         for backend in self.backends.values():
             for endpoint in backend.endpoints:
                 endpoint.close_idle()
+
+    @property
+    def notices(self) -> list[str]:
+        """Lines for the log; whoever writes them clears them."""
+        return [] if self._reserved is None else self._reserved.notices
 
     @property
     def idle(self) -> bool:

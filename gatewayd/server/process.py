@@ -20,14 +20,15 @@ EMPTY = Snapshot()
 
 @dataclass(frozen=True)
 class Launch:
-    """How a worker is started: the command, the descriptors of its access log and its log, among how many, and who it
-    runs as.
+    """How a worker is started: the command, the descriptors of its access log and its log, among how many, the address
+    of the admin API ("" without one), and who it runs as.
     """
 
     command: tuple[str, ...]
     access_log: int
     log: int
     workers: int = 1
+    admin: str = ""
     level: str = "info"
     user: int | None = None
     group: int | None = None
@@ -105,7 +106,7 @@ def _start(launch: Launch, index: int, channel: int) -> subprocess.Popen[bytes]:
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(item for item in sys.path if item)}
     return subprocess.Popen(
-        [*launch.command, str(index), str(launch.workers), str(channel), launch.level],
+        [*launch.command, str(index), str(launch.workers), launch.admin, str(channel), launch.level],
         stdin=subprocess.DEVNULL,
         stdout=launch.access_log,
         stderr=launch.log,

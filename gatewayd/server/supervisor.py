@@ -291,7 +291,8 @@ def _launch(options: RunOptions, log: int) -> Launch:
     else:
         access = os.open(options.access_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o640)
     user, group = account(options.user)
-    return Launch(options.worker_command, access, log, options.workers, options.log_level, user, group)
+    admin = options.admin or ""
+    return Launch(options.worker_command, access, log, options.workers, admin, options.log_level, user, group)
 
 
 async def _supervise(options: RunOptions, parts: Parts, log: Log, launch: Launch) -> int:

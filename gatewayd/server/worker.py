@@ -1,6 +1,6 @@
 """A worker process: one event loop with the traffic path on it, led by the supervisor over a channel.
 
-    python -m gatewayd.server.worker INDEX WORKERS CHANNEL-DESCRIPTOR LOG-LEVEL
+    python -m gatewayd.server.worker INDEX WORKERS ADMIN CHANNEL-DESCRIPTOR LOG-LEVEL
 
 Standard output is the access log, standard error the log. Signals are the supervisor's business; when the channel
 ends, the supervisor is gone: the worker finishes what is in flight, for at most ORPHAN_DRAIN seconds, and ends, so
@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import uvloop
 
@@ -54,6 +54,10 @@ class Traffic(Protocol):
     """Exceptions that ended a connection, for the log."""
 
     @property
+    def notices(self) -> list[str]:
+        """Lines for the log; whoever writes them clears them."""
+
+    @property
     def idle(self) -> bool:
         """Nothing is in flight."""
 
@@ -80,7 +84,17 @@ class Traffic(Protocol):
         """Counters as an encoded `observe.counters.Report`."""
 
 
-Make = Callable[[asyncio.AbstractEventLoop, int, int], tuple[Traffic, AccessLog]]
+class Role(NamedTuple):
+    """Which one of so many `workers` this is, counted from 0. `admin` is where the admin API listens, as HOST:PORT; ""
+    without one.
+    """
+
+    number: int
+    workers: int
+    admin: str
+
+
+Make = Callable[[asyncio.AbstractEventLoop, Role], tuple[Traffic, AccessLog]]
 
 
 class Heap:
@@ -207,6 +221,9 @@ class Worker:
         self._loop.call_at(due, self._tick, due)
 
     def _tell_errors(self) -> None:
+        for notice in self._runtime.notices:
+            self._log.warning(notice)
+        self._runtime.notices.clear()
         if self._runtime.errors:
             errors, self._runtime.errors[:] = list(self._runtime.errors), []
             for error in errors:
@@ -227,11 +244,11 @@ class Worker:
             self._lag = 0.0
 
 
-def serve(index: int, workers: int, channel: int, log: Log, make: Make) -> int:
-    """Run one of so many workers until it is drained; the exit status."""
+def serve(role: Role, channel: int, log: Log, make: Make) -> int:
+    """Run one worker until it is drained; the exit status."""
     loop = uvloop.new_event_loop()
     loop.set_exception_handler(lambda _, context: log.error(str(context["message"]), error=fault(context)))
-    runtime, access = make(loop, index, workers)
+    runtime, access = make(loop, role)
     worker = Worker(loop, socket.socket(fileno=channel), runtime, access, log)
     try:
         loop.run_forever()
@@ -242,23 +259,26 @@ def serve(index: int, workers: int, channel: int, log: Log, make: Make) -> int:
     return 0
 
 
-def traffic(loop: asyncio.AbstractEventLoop, index: int, workers: int) -> tuple[Traffic, AccessLog]:
+def traffic(loop: asyncio.AbstractEventLoop, role: Role) -> tuple[Traffic, AccessLog]:
     """The real traffic path, writing its access log to standard output."""
     from gatewayd.observe.access import AccessLog as Lines  # noqa: PLC0415 - the tests' traffic path does without
     from gatewayd.proxy.runtime import Runtime  # noqa: PLC0415
+    from gatewayd.upstream.reserved import Reserved  # noqa: PLC0415
 
     access = Lines(1)
-    return Runtime(loop, index, access, workers), access
+    host, _, port = role.admin.rpartition(":")
+    reserved = Reserved(host.strip("[]"), int(port)) if role.admin else None
+    return Runtime(loop, role.number, access, role.workers, reserved), access
 
 
 def main(arguments: Sequence[str], make: Make = traffic) -> int:
     """Entry point; `make` builds the traffic path."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    index, workers, channel, level = arguments
+    index, workers, admin, channel, level = arguments
     log = Log(2, level, worker=int(index))
     try:
-        return serve(int(index), int(workers), int(channel), log, make)
+        return serve(Role(int(index), int(workers), admin), int(channel), log, make)
     except Exception as error:  # noqa: BLE001 - the last line of a process: a log line in place of a traceback
         log.error("a worker cannot run", error=describe(error))  # noqa: TRY400 - no traceback for users
         return 1

@@ -14,6 +14,8 @@ from gatewayd.upstream.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gatewayd.upstream.reserved import Reserved
+
 # Seconds by the number of failures in a row; the last for all further ones.
 _EJECTIONS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 # Requests in a row that an endpoint took and did not answer, after which it is left out too.
@@ -30,6 +32,7 @@ class Backend:
     __slots__ = (
         "_counted",
         "_draining",
+        "_reserved",
         "budget",
         "endpoints",
         "key",
@@ -43,8 +46,10 @@ class Backend:
         "waiting",
     )
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, reserved: Reserved | None = None) -> None:
+        """What is `reserved` is no endpoint, whoever says so."""
         self.key = key
+        self._reserved = reserved
         self.endpoints: tuple[Endpoint, ...] = ()
         self.live: tuple[Endpoint, ...] = ()
         self.leaving: tuple[Endpoint, ...] = ()
@@ -65,6 +70,9 @@ class Backend:
         """Serve these addresses from now on. Known endpoints keep their connections; the others lose the idle ones,
         and what is in flight to them finishes. Those that are `draining` are among the others, until a session asks.
         """
+        if self._reserved is not None:
+            addresses = self._reserved.without(addresses, self.key)
+            draining = self._reserved.without(draining, self.key)
         known = {endpoint.address: endpoint for endpoint in (*self.endpoints, *self.leaving)}
         kept = tuple(
             known.pop(address) if address in known else Endpoint(*address) for address in dict.fromkeys(addresses)

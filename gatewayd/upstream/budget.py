@@ -8,6 +8,11 @@ from, so that the two limits do not add up. Who asks tells the time.
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
+
+if TYPE_CHECKING:
+    from gatewayd.upstream.backend import Backend
 
 _PARTS = 20  # of the interval; retries are forgotten with the part in which they were made
 
@@ -111,3 +116,53 @@ class RetryBudget:
             self._retries[-1] = (self._retries[-1][0], self._retries[-1][1] + 1)
         else:
             self._retries.append((now + self._interval / _PARTS, 1))
+
+
+class Limits(Protocol):
+    """What a policy says of its target; see RetryBudget.limit."""
+
+    @property
+    def target(self) -> str:
+        """Whose budget it is."""
+
+    @property
+    def percent(self) -> int:
+        """The share."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds."""
+
+    @property
+    def count(self) -> int:
+        """The least number."""
+
+    @property
+    def every(self) -> float:
+        """Seconds."""
+
+
+class Budgets:
+    """The budgets of one worker among so many `workers`. Of a target of a policy all ports share one; other backends
+    have one each.
+    """
+
+    __slots__ = ("_shared", "_workers")
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._shared = WeakValueDictionary[str, RetryBudget]()
+
+    def __len__(self) -> int:
+        return len(self._shared)
+
+    def give(self, backend: Backend, limits: Limits | None) -> None:
+        """Give a backend its budget from now on; one that it has already goes on with what it counted."""
+        if limits is None:
+            if backend.budget.strict:
+                backend.budget = RetryBudget()
+            backend.budget.limit(parts=self._workers)
+        else:
+            backend.budget = self._shared.setdefault(limits.target, RetryBudget())
+            numbers = (limits.percent, limits.interval, limits.count, limits.every)
+            backend.budget.limit(*numbers, parts=self._workers, strict=True)

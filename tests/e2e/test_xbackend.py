@@ -24,6 +24,7 @@ from tests.manifests import (
     tcp_route,
     xbackend,
 )
+from tests.manifests import rule as manifest_rule
 from tests.processes import PATIENCE, Echo, Gateway, wait_until
 from tests.talk import exchange, fetch, keep_alive, talk
 
@@ -132,3 +133,21 @@ def test_a_name_that_nobody_knows_is_503_until_it_is_another(site: Site):
         site.move("localhost")
         wait_until(lambda: exchange(client, "/moves").status == 200, "the new name is known")
         assert exchange(client, "/moves").json["name"] == "far"
+
+
+def test_the_admin_api_is_nobodys_backend(site: Site):
+    """Neither by a name nor by an address, though clients may say whatever host it wants to hear."""
+    admin = site.gateway.admin
+    own = {"path": {"type": "PathPrefix", "value": "/status"}}
+    site.folder.write(
+        "deputy.yaml",
+        xbackend("deputy", "localhost", admin),
+        *service("deputy", admin),
+        http_route("by-name", {"matches": [own], "backendRefs": [outside("deputy")]}, hostnames=["localhost"]),
+        http_route("by-address", manifest_rule("deputy", "/status"), hostnames=["127.0.0.1"]),
+    )
+    site.gateway.line("backend XBackend/default/deputy:[0-9]+ leads to the admin API")
+    site.gateway.line("backend default/deputy:80 leads to the admin API")
+    for host in ("localhost", "127.0.0.1"):
+        assert fetch(site.port, "/status", host=host).status == 503
+    assert fetch(admin, "/status").status == 200

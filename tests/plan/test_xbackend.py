@@ -191,6 +191,18 @@ def test_as_a_mirror() -> None:
     assert accepted(result) == {"edge": "True/Accepted"}
 
 
+def test_as_the_service_that_permits_requests() -> None:
+    auth = {"type": "ExternalAuth", "externalAuth": {"protocol": "HTTP", "backendRef": outside(), "http": {}}}
+    result = plan(route("cart", rule(filters=[auth])), CART, xbackend())
+    filters = result.snapshot.routes["HTTPRoute/shop/cart"].rules[0].filters
+    assert filters is not None
+    assert filters.auth is not None
+    assert filters.auth.backend == "XBackend/shop/far:80"
+    assert accepted(result) == {"edge": "True/Accepted"}
+    clear = plan(route("cart", rule(filters=[auth])), CART, xbackend(tls={"mode": "ServerOnly"}))
+    assert clear.snapshot.routes["HTTPRoute/shop/cart"].rules[0].refusal == "BackendTLSNotServed"
+
+
 def test_a_mirror_that_must_be_tls_gets_nothing() -> None:
     result = plan(route("cart", rule(filters=[mirror(outside())])), CART, xbackend(tls={"mode": "ServerOnly"}))
     filters = result.snapshot.routes["HTTPRoute/shop/cart"].rules[0].filters

@@ -32,6 +32,7 @@ class Answering:
         self.held: set[socket.socket] = set()
         self.answered = 0
         self.errors: list[BaseException] = []
+        self.notices: list[str] = []
         self.exhausted = False
 
     @property
@@ -94,4 +95,4 @@ class Answering:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], lambda loop, index, _workers: (Answering(loop, index), Silent())))
+    sys.exit(main(sys.argv[1:], lambda loop, role: (Answering(loop, role.number), Silent())))
