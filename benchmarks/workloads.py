@@ -23,7 +23,7 @@ class Effort:
     body: int = 100 * MIB
     bodies: int = 3
     connections: int = 10_000
-    connections_of_peers: int = 2_000
+    connections_of_peers: int = 1_000
     large: int = GIB
     sizes: tuple[int, ...] = (0, 1_000, 10_000)
     changes: int = 40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -79,6 +79,32 @@ class Objects:
             changed._by_key[new.key] = new
         return changed
 
+    def moved(self, old: Iterable[Object], new: Sequence[Object], following: Object | None) -> Objects | None:
+        """The same index without the objects `old` and with `new`, which stand before `following` (None: at the end).
+        None when the key of a new one is taken.
+
+        Made for reloads, as `replacing` is.
+        """
+        by_key, by_kind = dict(self._by_key), dict(self._by_kind)
+        for item in old:
+            del by_key[item.key]
+            by_kind[item.kind] = _without(by_kind[item.kind], item)
+        added = {item.key: item for item in new}
+        if len(added) < len(new) or not added.keys().isdisjoint(by_key):
+            return None
+        changed = Objects()
+        changed.problems = self.problems
+        before = list(by_key.items())
+        at = len(before) if following is None else list(by_key).index(following.key)
+        changed._by_key = dict([*before[:at], *added.items(), *before[at:]])
+        for kind in {item.kind: None for item in new}:
+            later = next((item for _, item in before[at:] if item.kind == kind), None)
+            items = by_kind.get(kind, ())
+            place = len(items) if later is None else items.index(later)
+            by_kind[kind] = (*items[:place], *(item for item in new if item.kind == kind), *items[place:])
+        changed._by_kind = {kind: items for kind, items in by_kind.items() if items}
+        return changed
+
     def of(self, kind: str) -> tuple[Object, ...]:
         """All objects of a kind, in the order in which they were read."""
         return self._by_kind.get(kind, ())
@@ -93,6 +119,11 @@ class Objects:
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+
+def _without(items: tuple[Object, ...], item: Object) -> tuple[Object, ...]:
+    at = items.index(item)
+    return (*items[:at], *items[at + 1 :])
 
 
 def _duplicate(item: Object, first: Object) -> Problem:

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterable
 from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,6 +44,19 @@ class Loaded(msgspec.Struct, frozen=True):
     unsettled: bool = False
 
 
+class Edit(NamedTuple):
+    """What one file gave before, and what it gives now."""
+
+    path: str
+    before: tuple[Object, ...]
+    after: tuple[Object, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether these are the same objects, perhaps in other versions."""
+        return [each.key for each in self.before] == [each.key for each in self.after]
+
+
 class FileSource:
     """The objects below some paths. Not safe for use by several threads at once."""
 
@@ -55,8 +69,9 @@ class FileSource:
         self._objects = Objects()
         self._problems: list[Problem] | None = None
         self._writing: set[str] = set()
-        # What the load under way found: new versions of objects, or None once objects came or went.
-        self._versions: list[tuple[Object, Object]] | None = None
+        self._noisy: set[str] = set()  # the files with something to report
+        # What the load under way found: files, each with its objects before and now; None when that is not all.
+        self._edits: list[Edit] | None = None
 
     def load(self, changed: Iterable[str | os.PathLike[str]] | None = None) -> Loaded:
         """Read what changed and return everything. Never raises for what it finds in files.
@@ -64,13 +79,13 @@ class FileSource:
         `changed` are the only paths that may have changed, if the caller knows (a watcher does); anything among them
         of which it is not clear what it means leads to a full walk.
         """
-        self._versions = []
+        self._edits = []
         known = None if changed is None else self._known(changed)
         collecting = gc.isenabled()
         gc.disable()  # thousands of objects are made that all stay: looking for cycles takes a third of the time
         try:
             touched = self._walk() if known is None else self._look(known | self._writing)
-            return self._result(touched or self._versions is None)
+            return self._result(touched or self._edits != [])
         finally:
             if collecting:
                 gc.enable()
@@ -96,7 +111,7 @@ class FileSource:
         for path in paths:
             bisect.insort(names, path, key=lambda each: each.split(os.sep))
         self._files = {path: self._files.get(path) or File(path) for path in names}
-        self._versions = None
+        self._edits = [Edit(path, (), ()) for path in paths]
 
     def _walk(self) -> bool:
         """Compare all files with their signatures."""
@@ -111,8 +126,9 @@ class FileSource:
             if path not in files and any(path == lost or path.startswith(lost + os.sep) for lost in walked.lost):
                 files[path] = file
         if list(files) != list(self._files):
-            touched, self._versions = True, None
+            touched, self._edits = True, None
         self._files = files
+        self._noisy &= set(files)
         self._tree = Tree(self.paths, walked)
         self._writing &= set(files)
         return touched
@@ -132,8 +148,9 @@ class FileSource:
         return touched
 
     def _drop(self, path: str) -> bool:
-        del self._files[path]
-        self._versions = None
+        file = self._files.pop(path)
+        self._note(Edit(path, file.objects, ()), kept=bool(file.kept))
+        self._noisy.discard(path)
         self._writing.discard(path)
         return True
 
@@ -143,18 +160,16 @@ class FileSource:
             return False
         before = file.objects, file.kept, file.problems, file.failed
         self._read(file, found)
-        if before[1] or file.kept:
-            self._versions = None
-        self._compare(before[0], file)
+        self._note(Edit(file.path, before[0], file.objects), kept=bool(before[1] or file.kept))
+        (self._noisy.add if file.problems or file.failed or file.kept else self._noisy.discard)(file.path)
         return (file.objects, file.kept, file.problems, file.failed) != before
 
-    def _compare(self, before: tuple[Object, ...], file: File) -> None:
-        """Note the new versions of objects, as long as the file has the same objects as before."""
-        if self._versions is None or [each.key for each in before] != [each.key for each in file.objects]:
-            self._versions = None
-        else:
-            pairs = zip(before, file.objects, strict=True)
-            self._versions += [(old, new) for old, new in pairs if old is not new]
+    def _note(self, edit: Edit, *, kept: bool) -> None:
+        """Objects that are kept can stand elsewhere now, so an edit does not tell the whole."""
+        if kept:
+            self._edits = None
+        elif self._edits is not None and edit.before is not edit.after:
+            self._edits.append(edit)
 
     def _read(self, file: File, found: Signature | None) -> None:
         self._writing.discard(file.path)
@@ -189,7 +204,7 @@ class FileSource:
     def _result(self, touched: bool) -> Loaded:
         if not touched and self._problems is not None:
             return Loaded(self._objects, self._problems, changed=False, unsettled=bool(self._writing))
-        noisy = [file for file in self._files.values() if file.problems or file.failed or file.kept]
+        noisy = [self._files[path] for path in self._files if path in self._noisy] if self._noisy else []
         objects = self._index(noisy)
         found = list(self._walked.problems)
         if not self._files and not found:
@@ -204,14 +219,34 @@ class FileSource:
     def _index(self, noisy: list[File]) -> Objects:
         """All objects in force; one that was kept gives way to a valid one of the same key in another file."""
         keeping = [file for file in noisy if file.kept]
-        if not keeping and self._versions is not None and not self._objects.problems:
-            return self._objects.replacing(self._versions)
+        if not keeping and self._edits is not None and not self._objects.problems:
+            edited = self._edited(self._edits)
+            if edited is not None:
+                return edited
         if not keeping:
             return Objects(chain.from_iterable([file.objects for file in self._files.values()]))
         fresh = {item.key for file in self._files.values() for item in file.objects}
         for file in keeping:
             file.kept = {key: item for key, item in file.kept.items() if key not in fresh}
         return Objects(item for file in self._files.values() for item in (*file.objects, *file.kept.values()))
+
+
+    def _edited(self, edits: list[Edit]) -> Objects | None:
+        """The index by new versions of objects, and by one file in which objects came or went; None when it is more."""
+        moving = [edit for edit in edits if not edit.same]
+        if len(moving) > 1:
+            return None
+        pairs = chain.from_iterable(zip(edit.before, edit.after, strict=True) for edit in edits if edit.same)
+        objects = self._objects.replacing([(old, new) for old, new in pairs if old is not new])
+        for edit in moving:
+            return objects.moved(edit.before, edit.after, self._following(edit.path))
+        return objects
+
+    def _following(self, path: str) -> Object | None:
+        """The first object that is read after this file."""
+        names = list(self._files)
+        later = names[names.index(path) + 1 :] if path in self._files else ()
+        return next((self._files[name].objects[0] for name in later if self._files[name].objects), None)
 
 
 def _unreadable(file: File, error: OSError) -> Problem:
