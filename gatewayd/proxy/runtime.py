@@ -19,6 +19,7 @@ from gatewayd.proxy.mirror import Mirrors
 from gatewayd.proxy.pipe import Pipes
 from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, STOP_ACCEPTING, Pressure
+from gatewayd.proxy.tunnel import say_goodbye
 from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
@@ -332,7 +333,13 @@ class Runtime:
         return not self.connections and not self._tasks
 
     def abort(self) -> None:
-        """Cut everything."""
+        """Cut everything; who has a WebSocket is told before."""
+        if say_goodbye(self.connections):
+            self.loop.call_soon(self._cut)  # frames of HTTP/2 leave at the end of a turn
+        else:
+            self._cut()
+
+    def _cut(self) -> None:
         for connection in list(self.connections):
             connection.transport.abort()
         self._resolver.close()

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from secrets import token_bytes
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.wire.websocket import LONGEST_HEAD, at_border, going_away
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gatewayd.proxy.exchange import Exchange
+
+_REMEMBERED = 256  # bytes: of a longer read only the head of its first frame is kept
 
 
 class Tunnel:
@@ -25,6 +32,7 @@ class Tunnel:
         self.client = TunnelEnd(self, client)
         self.server = TunnelEnd(self, upstream.transport)
         self.client.peer, self.server.peer = self.server, self.client
+        self.server.size = exchange.bytes_out  # what came along with the 101 was not looked at
         assert exchange.backend is not None and exchange.endpoint is not None
         exchange.backend.answered(exchange.endpoint)
         upstream.detach()
@@ -68,6 +76,13 @@ class Tunnel:
         self.transport.abort()
         self.server.transport.abort()
 
+    def go_away(self) -> None:
+        """The tunnel is about to be cut: say so to both ends, as far as a frame may follow what each was sent last."""
+        for sender, key in ((self.server, b""), (self.client, token_bytes(4))):
+            target = sender.peer.transport
+            if not sender.ended and not target.is_closing() and at_border(sender.start, sender.size, masked=bool(key)):
+                target.write(going_away(key))
+
     @property
     def transport(self) -> Any:
         """The client's transport (the worker closes connections by it)."""
@@ -85,18 +100,24 @@ class Tunnel:
 
 
 class TunnelEnd(asyncio.Protocol):
-    """One end: what comes here leaves at the peer."""
+    """One end: what comes here leaves at the peer. `size` and `start` are length and beginning of the last read:
+    enough to tell whether it ended with a frame, when that matters.
+    """
 
-    __slots__ = ("ended", "peer", "transport", "tunnel")
+    __slots__ = ("ended", "peer", "size", "start", "transport", "tunnel")
 
     def __init__(self, tunnel: Tunnel, transport: Any) -> None:
         self.tunnel = tunnel
         self.transport = transport
         self.ended = False
+        self.size = 0
+        self.start = b""
         self.peer: TunnelEnd = self
 
     def data_received(self, data: bytes) -> None:
-        self.tunnel.count(self, len(data))
+        self.size = size = len(data)
+        self.start = data if size <= _REMEMBERED else data[:LONGEST_HEAD]
+        self.tunnel.count(self, size)
         self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
@@ -127,3 +148,11 @@ class TunnelEnd(asyncio.Protocol):
     def resume_writing(self) -> None:
         if not self.peer.transport.is_closing():
             self.peer.transport.resume_reading()
+
+
+def say_goodbye(connections: Iterable[Any]) -> bool:
+    """Tell the ends of all tunnels among these that they are about to be cut; False when there is none."""
+    tunnels = [connection for connection in connections if isinstance(connection, Tunnel)]
+    for tunnel in tunnels:
+        tunnel.go_away()
+    return bool(tunnels)

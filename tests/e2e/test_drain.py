@@ -10,9 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests.manifests import Folder, gateway, gateway_class, http_route, listener, rule, service, tcp_route
-from tests.processes import Echo, Gateway, wait_until
+from tests.processes import PATIENCE, Echo, Gateway, wait_until
 from tests.talk import exchange, fetch, keep_alive, read_all
 
 
@@ -88,6 +90,20 @@ def test_what_does_not_end_is_cut_after_the_drain_time(folder: Path):
             assert stream.recv(1) == b""
         except ConnectionResetError:
             pass
+
+
+def test_a_websocket_that_is_cut_is_told_1001(folder: Path):
+    with ExitStack() as stack:
+        served = start(stack, folder, "--drain-timeout", "0.5")
+        client = stack.enter_context(connect(f"ws://127.0.0.1:{served.ports[80]}/ws", open_timeout=PATIENCE))
+        client.send("hello")
+        assert client.recv(PATIENCE) == "hello"
+        served.signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(PATIENCE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1001
+        assert served.wait() == 0
 
 
 def test_a_gateway_config_shortens_the_drain_time(folder: Path):

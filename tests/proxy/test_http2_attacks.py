@@ -249,3 +249,14 @@ def test_uploads_that_are_answered_early(talk: Conversation) -> None:
     assert client.state == "open"
     assert goaways(cut(client.takes())) == []
     nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("rest", [b"\r\nXX\r\n\r\n", b"A: b\r\n\r\n", b"\r\nSM\r\n\rX"])
+def test_what_begins_like_a_preface_and_is_none_is_an_error_of_http2(talk: Conversation, rest: bytes) -> None:
+    """RFC 9113 section 3.4. What begins otherwise is HTTP/1.1, and its errors are too."""
+    client = talk.client()
+    client.sends(frames.PREFACE[:16] + rest)
+    kind, _, _, payload = cut(client.takes())[-1]
+    assert kind == frames.GOAWAY
+    assert frames.parse_goaway(payload, 0)[1] == frames.ErrorCode.PROTOCOL_ERROR
+    assert client.state != "open"

@@ -266,3 +266,57 @@ def test_a_tunnel_is_held_back_by_its_slower_end(start: Start) -> None:
     with pytest.raises(AssertionError, match="window is closed"):
         client.says(b"y" * 1_000_000)
     nothing_is_left(talk)
+
+
+TEXT = b"\x81\x01a"
+MASKED = b"\x81\x81\x00\x00\x00\x00a"
+GOODBYE = b"\x88\x02\x03\xe9"
+
+
+def goodbyes(ends: tuple[Conversation, Any, Any]) -> tuple[bool, bool]:
+    """Whether the client and the backend are told that the gateway goes away, when its drain is over."""
+    talk, client, backend = ends
+    talk.runtime.abort()
+    talk.settle()
+    to_client, to_backend = client.hears(), backend.hears()
+    assert not talk.runtime.connections
+    assert to_client in (b"", GOODBYE)
+    if to_backend:
+        assert to_backend[:2] == b"\x88\x82"
+        assert bytes(one ^ other for one, other in zip(to_backend[6:], to_backend[2:6], strict=False)) == GOODBYE[2:]
+    return bool(to_client), bool(to_backend)
+
+
+def test_a_cut_websocket_is_told_1001(ends: tuple[Conversation, Any, Any]) -> None:
+    _, client, backend = ends
+    client.says(MASKED * 2)
+    backend.says(TEXT)
+    assert (client.hears(), backend.hears()) == (TEXT, MASKED * 2)
+    assert goodbyes(ends) == (True, True)
+
+
+def test_one_that_never_said_a_word_is_told_too(ends: tuple[Conversation, Any, Any]) -> None:
+    assert goodbyes(ends) == (True, True)
+
+
+def test_half_a_frame_is_not_made_whole(ends: tuple[Conversation, Any, Any]) -> None:
+    _, client, backend = ends
+    client.says(MASKED[:-1])
+    backend.says(b"\x82\x7f" + (5000).to_bytes(8, "big") + b"x" * 4000)
+    client.hears()
+    backend.hears()
+    assert goodbyes(ends) == (False, False)
+
+
+def test_a_long_frame_is_known_by_its_head(ends: tuple[Conversation, Any, Any]) -> None:
+    _, client, backend = ends
+    backend.says(b"\x82\x7e" + (5000).to_bytes(2, "big") + b"x" * 5000)
+    client.hears()
+    assert goodbyes(ends) == (True, True)
+
+
+def test_nothing_follows_a_close(ends: tuple[Conversation, Any, Any]) -> None:
+    _, client, backend = ends
+    backend.says(GOODBYE)
+    assert client.hears() == GOODBYE
+    assert goodbyes(ends) == (False, True)
