@@ -5,35 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from benchmarks import client
-from benchmarks.driver import Setting, started
+from benchmarks import client, h2load
+from benchmarks.driver import Proxy, Setting, started
+from benchmarks.idle import PROTOCOLS
 from benchmarks.outcome import MIB, Outcome, Target
+from benchmarks.peers.peer import find
+from benchmarks.site import LAYERS
 
-LAYERS = {"http": "HTTP/1.1", "https": "HTTP/1.1 over TLS 1.3", "tcp": "TCP"}
-WAYS: dict[str, Callable[[Target, int, int, int], Outcome]] = {
-    "download": client.download,
-    "upload": client.upload,
+Way = Callable[[Target, int], Outcome]
+OVER_HTTP2: dict[str, Way] = {"download": h2load.download, "upload": h2load.upload}
+OTHERWISE: dict[str, Way] = {
+    "download": lambda target, size: client.download(target, size, 1, 1),
+    "upload": lambda target, size: client.upload(target, size, 1, 1),
 }
 
 
 def measure(setting: Setting) -> Iterator[dict[str, str | float]]:
-    """One row for each protocol and direction; `setting.peers[0]` alone."""
-    size = setting.effort.large
-    effort = replace(setting.effort, body=size)
-    peers = setting.peers[:1]
-    layers = frozenset(LAYERS) & peers[0].layers
-    with started(peers, layers, 5, effort, access_log=setting.access_log) as (proxy,):
-        for layer in sorted(layers):
-            for way, move in WAYS.items():
-                proxy.running.forget_peak()
-                before = proxy.running.read()
-                outcome = move(proxy.port(layer), size, 1, 1)
-                after = proxy.running.read()
-                yield {
-                    "protocol": LAYERS[layer],
-                    "direction": way,
-                    "mebibytes": size / MIB,
-                    "before_bytes": before.resident,
-                    "growth_bytes": max(0, after.peak - before.resident),
-                    "errors": outcome.errors,
-                }
+    """One row for each protocol and direction; gatewayd alone. HTTP/2 needs h2load and is left out without it."""
+    layers = [name for name in PROTOCOLS if find("h2load") or not LAYERS[name].http2]
+    effort = replace(setting.effort, body=setting.effort.large)
+    running = started(setting.peers[:1], frozenset(layers), 5, effort, access_log=setting.access_log)
+    with running as (proxy,):
+        for layer in layers:
+            for direction, way in (OVER_HTTP2 if LAYERS[layer].http2 else OTHERWISE).items():
+                moved = row(proxy, layer, effort.large, way)
+                yield {"protocol": PROTOCOLS[layer], "direction": direction, **moved}
+
+
+def row(proxy: Proxy, layer: str, size: int, way: Way) -> dict[str, float]:
+    """One body of `size` bytes: the worker's memory before, and how far its peak was above that."""
+    proxy.running.forget_peak()
+    before = proxy.running.read()
+    outcome = way(proxy.port(layer), size)
+    after = proxy.running.read()
+    return {
+        "mebibytes": size / MIB,
+        "before_bytes": before.resident,
+        "growth_bytes": max(0, after.peak - before.resident),
+        "errors": outcome.errors,
+    }

@@ -52,7 +52,8 @@ IDLE = """\
 Memory that the serving processes gained by connections which do nothing, divided by their number: after the greeting
 of the protocol (of HTTP/2 the preface and both SETTINGS with their acknowledgements), and after one request on each.
 `errors` are connections that were closed, or answered wrongly. gatewayd has more connections than its peers, and as
-many workers as it takes to have descriptors for them."""
+many workers as it takes to have descriptors for them. What a proxy sets aside at its start for connections to come is
+not in it."""
 BODIES = """\
 gatewayd's worker while one large body passes on one connection: what was resident before, and by how much the peak was
 above it."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import greeter, http2
 from benchmarks.machine import shared_memory
-from benchmarks.outcome import Outcome, Target, percentiles
+from benchmarks.outcome import GIB, Outcome, Target, percentiles
 from benchmarks.peers.peer import find
 from benchmarks.site import LOOPBACK
 
@@ -40,17 +41,12 @@ class Load:
     call: bool = False
 
     def command(self, target: Target, body: Path, *amount: str) -> list[str]:
-        """One request on each stream at a time. The name asked for is localhost, for SNI and for routes.
-
-        `body` is a file for what a call sends.
-        """
+        """One request on each stream at a time. `body` is a file for what a call sends."""
         shape = ["-t1", f"-c{self.connections}", f"-m{self.streams}", "-N", SILENCE, *amount]
         if self.call:
             body.write_bytes(greeter.REQUEST)
             shape += ["-d", str(body), *(f"-H{name}: {value}" for name, value in greeter.FIELDS.items())]
-        path = greeter.GREET if self.call else "/api/"
-        url = f"{'https' if target.tls else 'http'}://localhost:{target.port}{path}"
-        return [find("h2load") or "h2load", *shape, f"--connect-to={LOOPBACK}:{target.port}", url]
+        return [find("h2load") or "h2load", *shape, *_place(target, greeter.GREET if self.call else "/api/")]
 
     def read(self, printed: str) -> Outcome:
         """The summary; of calls, those without the whole message are errors too."""
@@ -81,6 +77,32 @@ def calls(target: Target, seconds: float, load: Load) -> Outcome:
     unserved = max(0, int(outcome.count) - (served(target) - before))
     failed = sum(not http2.call(target, greeter.GREET).well for _ in range(SAMPLE))
     return replace(outcome, errors=outcome.errors + unserved + failed)
+
+
+def download(target: Target, size: int) -> Outcome:
+    """One body of this size, `count` in GiB."""
+    return _moved(size, lambda printed: received(printed) == size, target, "/files/body")
+
+
+def upload(target: Target, size: int) -> Outcome:
+    """As `download`, the other way: the backend stores the body."""
+    with tempfile.NamedTemporaryFile(prefix="gatewayd-bench-", dir=shared_memory()) as body:
+        body.truncate(size)
+        return _moved(size, lambda _: True, target, "/upload/0", "-H:method: PUT", "-d", body.name)
+
+
+def _moved(size: int, whole: Callable[[str], bool], target: Target, path: str, *options: str) -> Outcome:
+    command = [find("h2load") or "h2load", "-n1", "-c1", "-m1", *options, *_place(target, path)]
+    printed = output(command)
+    outcome = parse(printed)
+    failed = outcome.errors or not whole(printed)
+    return replace(outcome, count=0 if failed else size / GIB, errors=int(failed))
+
+
+def _place(target: Target, path: str) -> list[str]:
+    """The name asked for is localhost, for SNI and for routes."""
+    url = f"{'https' if target.tls else 'http'}://localhost:{target.port}{path}"
+    return [f"--connect-to={LOOPBACK}:{target.port}", url]
 
 
 def served(target: Target) -> int:

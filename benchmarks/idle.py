@@ -20,7 +20,7 @@ from benchmarks.driver import Proxy, Setting, started
 from benchmarks.outcome import Target
 from benchmarks.peers.peer import Peer
 
-LAYERS = {
+PROTOCOLS = {
     "http": "HTTP/1.1",
     "https": "HTTP/1.1 over TLS 1.3",
     "h2c": "HTTP/2",
@@ -150,7 +150,7 @@ def standing(connections: Sequence[socket.socket]) -> int:
 
 def measure(setting: Setting) -> Iterator[dict[str, str | float]]:
     """One row for each protocol and proxy."""
-    for layer in LAYERS:
+    for layer in PROTOCOLS:
         for peer in setting.peers:
             if layer in peer.layers:
                 yield row(setting, peer, layer)
@@ -172,7 +172,7 @@ def row(setting: Setting, peer: Peer, layer: str) -> dict[str, str | float]:
             used = resident(proxy)
             lost = count - standing(connections)
     return {
-        "protocol": LAYERS[layer],
+        "protocol": PROTOCOLS[layer],
         "proxy": peer.name,
         "connections": count,
         "idle_bytes": (idle - before) / count,

@@ -143,6 +143,6 @@ def version() -> str:
 
 SETTINGS = f"""\
 one worker; `timeouts` of {PATIENCE}, for connections that stay idle. As shipped: 100 idle connections are kept
-for each endpoint, windows of HTTP/2 are 64 KiB for a stream and 1 MiB for a connection, bodies pass through buffers of
-64 KiB"""
+for each endpoint, windows of HTTP/2 are 64 KiB for a stream and 1 MiB for a connection, long bodies in clear text are
+moved by the kernel, others pass through buffers of 64 KiB"""
 PEER = Peer("gatewayd", sys.executable, "this checkout", version, launch, settings=SETTINGS)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import backend, client, driver, h2load, http2
-from benchmarks.outcome import Target, percentiles
+from benchmarks.outcome import GIB, Target, percentiles
 from benchmarks.peers.peer import find
 from benchmarks.site import GREETING, LAYERS, Ports, Site, write_certificate
 from benchmarks.workloads import WORKLOADS
@@ -77,6 +77,20 @@ def test_requests_are_counted_and_timed(site: Site) -> None:
 def test_a_backend_that_is_away_is_an_error_for_each_stream() -> None:
     outcome = h2load.run(Target(free_port(), http2=True), 0.2, h2load.Load(2, 3))
     assert (outcome.count, outcome.errors, outcome.p99) == (0, 6, 0)
+
+
+@NEEDS
+def test_one_body_is_counted_in_gib(site: Site) -> None:
+    target = Target(site.backend_h2, http2=True)
+    for move in (h2load.download, h2load.upload):
+        outcome = move(target, 100)
+        assert (outcome.count * GIB, outcome.errors) == (100, 0)
+
+
+@NEEDS
+def test_a_body_of_another_length_is_an_error(site: Site) -> None:
+    outcome = h2load.download(Target(site.backend_h2, http2=True), 101)
+    assert (outcome.count, outcome.errors) == (0, 1)
 
 
 @NEEDS
