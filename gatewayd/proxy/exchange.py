@@ -158,6 +158,8 @@ class Exchange:
 
     def go_on(self, step: Step, share: Share | None) -> None:
         """The request is authorized: apply the filters that are left, and send it on its way."""
+        if self.bound is not None and self.bound.gone:  # meanwhile
+            session.renew(self)
         if not filters.edit(self, step):
             self._choose(self.rule, share, monotonic())  # type: ignore[arg-type]
         if not self.ended and self.down is not None and self.takes_body:

@@ -27,13 +27,28 @@ def resume(exchange: Exchange, rule: Rule, sessions: Sessions) -> Share | None:
     return share
 
 
+def renew(exchange: Exchange) -> None:
+    """The endpoint of the session went away before the request could be sent: it may still be there for sessions."""
+    sessions = exchange.rule.sessions  # type: ignore[union-attr]
+    assert sessions is not None
+    place = sessions.find(exchange.head.block, exchange.settings.session_key, time())
+    exchange.bound = place.endpoint if place is not None and place.share is exchange.share else None
+
+
 def tell(exchange: Exchange, sessions: Sessions, head: ResponseHead) -> None:
     """Let the response carry the token of the endpoint that answered, unless the request showed it."""
     share, endpoint = exchange.share, exchange.endpoint
     if endpoint is not exchange.bound and share is not None:
-        secure = exchange.port.scheme == b"https"
         key = exchange.settings.session_key
-        head.block = sessions.tell(head.block, Place(share, endpoint), key, time(), secure)
+        head.block = sessions.tell(head.block, Place(share, endpoint), key, time(), _secure(exchange))
+
+
+def _secure(exchange: Exchange) -> bool:
+    """Whether the client came by TLS: to this port, or as a proxy in front says that is trusted."""
+    if exchange.port.scheme == b"https":
+        return True
+    said = exchange.head.value(b"x-forwarded-proto") or b""
+    return said.partition(b",")[0].strip(b" \t").lower() == b"https"
 
 
 def stays(exchange: Exchange, tried: Endpoint | None) -> Endpoint | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
+from gatewayd.cli import main
 from tests.certificates import self_signed
 from tests.e2e.call_server import CallServer, channel
 from tests.e2e.test_worker_kill import workers
@@ -143,6 +144,16 @@ def test_a_browser_stays_at_its_endpoint(shared: Site):
         kept = browser.jar.read_text()
         assert {browser.asks(shared.port, "/cart/more") for _ in range(15)} == {name}
         assert browser.jar.read_text() == kept, "no answer gave it another token"
+
+
+def test_explain_follows_a_token(shared: Site, capsys: pytest.CaptureFixture[str]):
+    reply = fetch(shared.port, "/cart", host="localhost")
+    (port,) = [one.port for one in shared.echoes if one.name == reply.json["name"]]
+    cookie = reply.headers["set-cookie"].partition(";")[0]
+    options = ("--request", "GET http://localhost/cart", "-H", f"Cookie: {cookie}")
+    assert main(["explain", str(shared.folder.path), *options]) == 0
+    said = capsys.readouterr().out
+    assert f"the request's token leads to 127.0.0.1:{port} of default/shop:80, whatever the weights" in said
 
 
 def test_two_rules_have_two_sessions(shared: Site):

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gatewayd.proxy import session
-from gatewayd.routing.snapshot import Edit, Filters, MirrorPlan, Persistence, Redirect
+from gatewayd.routing.snapshot import AuthPlan, Edit, Filters, MirrorPlan, Persistence, Redirect
 from tests.proxy.conversation import GET, OK, Backend, Client, Conversation, message, rule
 from tests.proxy.peers import Backend2
 from tests.proxy.sticky import (
@@ -19,6 +19,7 @@ from tests.proxy.sticky import (
     OTHER,
     THIRD,
     TWO,
+    answers,
     asked,
     changes,
     exchange,
@@ -88,6 +89,21 @@ def test_the_answers_as_they_are(start: Start) -> None:
 def test_a_cookie_of_tls_is_for_tls(start: Start) -> None:
     talk = start(sticky(), transport="https")
     assert b"; HttpOnly; SameSite=Lax; Secure\r\n" in exchange(talk, talk.client(sni_listener=None), GET).data
+
+
+@pytest.mark.parametrize(
+    ("trusted", "said", "secure"),
+    [
+        (["192.0.2.0/24"], "https", True),
+        (["192.0.2.0/24"], "HTTPS, http", True),
+        (["192.0.2.0/24"], "http", False),
+        ([], "https", False),
+    ],
+)
+def test_so_is_one_of_a_proxy_that_is_trusted(start: Start, trusted: list[str], said: str, secure: bool) -> None:
+    talk = start(sticky(), trusted_proxies=tuple(trusted))
+    answer = exchange(talk, talk.client(), get(b"", f"X-Forwarded-Proto: {said}"))
+    assert (b"; Secure\r\n" in answer.data) == secure
 
 
 def test_the_backend_sees_the_token_as_it_sees_all_that_the_client_sends(
@@ -207,6 +223,43 @@ def test_mirrors_are_in_no_session(start: Start) -> None:
     copies.sends(OK)
     backend.sends(OK)
     assert token_of(client.takes())
+
+
+def answered_by(talk: Conversation, client: Client) -> tuple[str, bytes]:
+    """The address that answers what was sent just now, and the token."""
+    address = answers(talk, OK)
+    return address, token_of(client.takes())
+
+
+@pytest.mark.parametrize("place", ["filters", "share_filters"])
+def test_who_waits_for_an_authorization_is_in_its_session_afterwards(start: Start, place: str) -> None:
+    guard = Filters(auth=AuthPlan("auth"))
+    places: Any = {place: guard}
+    talk = start(sticky(**places), endpoints={**TWO, "auth": (THIRD,)})
+    client = talk.client()
+
+    def ask(token: bytes = b"") -> tuple[str, bytes]:
+        client.sends(get(token))
+        assert answers(talk, message("HTTP/1.1 200 OK", "content-length: 0")) == "10.0.0.3"
+        return answered_by(talk, client)
+
+    first, token = ask()
+    assert [ask(token) for _ in range(10)] == [(first, b"")] * 10
+    here, there = (ONE, OTHER) if first == "10.0.0.1" else (OTHER, ONE)
+    client.sends(get(token))
+    moves(talk, there, draining=(here,))  # while the service thinks
+    answers(talk, message("HTTP/1.1 200 OK", "content-length: 0"))
+    assert answered_by(talk, client) == (first, b"")
+    client.sends(get(token))
+    moves(talk, there)
+    answers(talk, message("HTTP/1.1 200 OK", "content-length: 0"))
+    second, new = answered_by(talk, client)
+    assert second != first
+    assert new not in (b"", token)
+    client.sends(get(new))
+    answers(talk, message("HTTP/1.1 403 Forbidden", "content-length: 0"))
+    data = client.takes()
+    assert (data[:12], token_of(data)) == (b"HTTP/1.1 403", b"")
 
 
 # -- endpoints that come and go ----------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import string
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatewayd.routing.rule import Rule
 from gatewayd.routing.sessions import SKEW, Place, Sessions
@@ -342,3 +344,16 @@ def test_another_key_ends_all_sessions() -> None:
     assert sessions.find(new, b"", NOW) is None
     assert sessions.find(old, KEY, NOW) is None
     assert sessions.find(new, KEY, NOW)
+
+
+HOSTILE = st.one_of(
+    st.binary(max_size=80),
+    st.text("AZaz09-_", min_size=20, max_size=20).map(str.encode),
+    st.from_regex(rb"[A-Za-z0-9_-]{20}[0-9a-f]{12}[A-Za-z0-9_-]{20}", fullmatch=True),
+)
+
+
+@given(st.sampled_from(KINDS), HOSTILE, st.sampled_from([b"", KEY]))
+def test_nothing_that_was_not_given_out_leads_anywhere(persistence: Persistence, shown: bytes, key: bytes) -> None:
+    _, sessions = bind(rule(persistence), Backend("10.0.0.1:80"))
+    assert sessions.find(block(sessions, shown), key, NOW) is None
