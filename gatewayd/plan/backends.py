@@ -91,6 +91,17 @@ def _resolve_outside(reference: Reference, number: int | None, wanted: Any, traf
     return Resolved(backend)
 
 
+def host_of(backend: Backend, reads: Reads) -> str:
+    """The name by which a backend that was resolved is asked, where no client asks for one."""
+    item = reads.get(backend.kind, backend.namespace, backend.name)
+    wanted = None if item is None else spec(item)
+    outside = getattr(wanted, "external_hostname", None)
+    name: str | None = outside.hostname if outside is not None else None
+    if getattr(wanted, "type", "") == "ExternalName":
+        name = wanted.external_name  # type: ignore[union-attr]
+    return name or f"{backend.name}.{backend.namespace}"
+
+
 def _wrong_kind(reference: Reference) -> Resolved:
     coming = (reference.group, reference.kind) in COMING_KINDS
     wanted = f"{reference.group}/{reference.kind}" if reference.group else reference.kind

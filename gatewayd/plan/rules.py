@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gatewayd.api.problem import Path
 from gatewayd.plan import traffic
-from gatewayd.plan.backends import Backend, Resolved, Traffic, resolve
+from gatewayd.plan.backends import Backend, Resolved, Traffic, host_of, resolve
 from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
 from gatewayd.plan.filters import Merged, UnservableError, auth_plan, merge, mirror_plan
@@ -110,7 +110,7 @@ class RuleDraft:
             return merged._replace(refusal=merged.refusal or reason)
         backend = resolved.backend
         try:
-            plan = auth_plan(spec, backend.key, f"{backend.name}.{backend.namespace}")
+            plan = auth_plan(spec, backend.key, host_of(backend, self.reads))
         except UnservableError as error:
             message = f"{error}; requests are answered 500, not passed without it"
             self.not_served.append(Finding(place, message, closed=True))

@@ -13,10 +13,10 @@ from gatewayd.wire.mutations import ADD_IF_ABSENT, APPEND, OVERWRITE, OVERWRITE_
 from gatewayd.wire.protobuf import (
     MalformedMessageError,
     as_bytes,
+    as_integer,
     fields,
     integer,
-    last_bytes,
-    last_integer,
+    last,
     message,
     octets,
     pair,
@@ -79,6 +79,8 @@ def _body(body: bytes) -> bytes:
 
 def _utf8(value: bytes) -> bytes:
     """A string of proto3 must be UTF-8; what is none becomes "!"."""
+    if value.isascii():
+        return value
     try:
         value.decode()
     except UnicodeDecodeError:
@@ -126,7 +128,7 @@ def check_response(data: bytes) -> CheckResponse:
             case = number
     if status is None and not case:
         raise MalformedMessageError("an answer that says nothing")
-    code = last_integer(status or b"", 1) or 0
+    code = as_integer(last(status or b"").get(1))
     if case == _OK and not code:
         return _ok(content)
     if case in (_DENIED, _ERROR):
@@ -151,7 +153,7 @@ def _denied(content: bytes, otherwise: int) -> CheckResponse:
     sent to a client.
     """
     found = _collect(content)
-    status = last_integer(b"".join(found.get(1, ())), 1) or 0
+    status = as_integer(last(b"".join(found.get(1, ()))).get(1))
     return CheckResponse(
         False,
         status if 200 <= status <= 599 else otherwise,
@@ -190,17 +192,19 @@ _ACTIONS = {0: OVERWRITE, 1: ADD_IF_ABSENT, 2: OVERWRITE, 3: OVERWRITE_IF_EXISTS
 
 def _mutation(option: bytes) -> Mutation:
     """A HeaderValueOption."""
-    header = last_bytes(option, 1)
-    name = _name(last_bytes(header, 1))
-    value = (last_bytes(header, 2) or last_bytes(header, 3)).strip(b" \t")
-    action = _ACTIONS.get(last_integer(option, 3) or 0)
+    found = last(option)
+    header = last(as_bytes(found.get(1)))
+    name = _name(as_bytes(header.get(1)))
+    value = (as_bytes(header.get(2)) or as_bytes(header.get(3))).strip(b" \t")
+    action = _ACTIONS.get(as_integer(found.get(3)))
     if not is_value(value) or action is None:
         raise MalformedMessageError("no field value, or an unknown action")
-    if any(number == 2 for number, _ in fields(option)):  # append, a BoolValue of older servers, goes before the action
-        action = APPEND if last_integer(last_bytes(option, 2), 1) else OVERWRITE
+    if 2 in found:  # append, a BoolValue of older servers, goes before the action
+        action = APPEND if as_integer(last(as_bytes(found[2])).get(1)) else OVERWRITE
     return Mutation(name, value, action)
 
 
 def _parameter(value: bytes) -> tuple[bytes, bytes]:
     """A QueryParameter."""
-    return last_bytes(value, 1), last_bytes(value, 2)
+    found = last(value)
+    return as_bytes(found.get(1)), as_bytes(found.get(2))

@@ -37,7 +37,11 @@ def message(number: int, value: bytes) -> bytes:
 
 def pair(number: int, key: bytes, value: bytes) -> bytes:
     """One entry of a map of strings."""
-    return message(number, octets(1, key) + octets(2, value))
+    if len(key) + len(value) < 0x7C:  # as below, with lengths of one byte each
+        return b"%b%c\x0a%c%b\x12%c%b" % (
+            _varint(number << 3 | _BYTES), len(key) + len(value) + 4, len(key), key, len(value), value
+        )  # fmt: skip
+    return message(number, message(1, key) + message(2, value))
 
 
 def _varint(value: int) -> bytes:
@@ -79,6 +83,8 @@ def fields(data: bytes) -> Iterator[tuple[int, Value]]:
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
+    if place < len(data) and data[place] < 0x80:
+        return data[place], place + 1
     value = shift = 0
     for count, byte in enumerate(data[place : place + _LONGEST_VARINT], 1):
         value |= (byte & 0x7F) << shift
@@ -88,28 +94,22 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
     raise MalformedMessageError("varint without end")
 
 
-def as_bytes(value: Value) -> bytes:
-    """A field that must have a length; MalformedMessageError when it has none."""
+def last(data: bytes) -> dict[int, Value]:
+    """The fields of a message that are there at most once, by their numbers; of several values the last one counts."""
+    return dict(fields(data))
+
+
+def as_bytes(value: Value | None) -> bytes:
+    """A string, bytes or a message, b"" where it is absent; MalformedMessageError when it is a number."""
+    if value is None:
+        return b""
+    if isinstance(value, int):
+        raise MalformedMessageError("a number where bytes belong")
+    return value
+
+
+def as_integer(value: Value | None) -> int:
+    """A number, 0 where it is absent; MalformedMessageError when it is none."""
     if isinstance(value, bytes):
-        return value
-    raise MalformedMessageError("a number where bytes belong")
-
-
-def last_bytes(data: bytes, number: int) -> bytes:
-    """The string, bytes or message of a field that is there at most once; b"" without one, the last one of several."""
-    found = b""
-    for known, value in fields(data):
-        if known == number:
-            found = as_bytes(value)
-    return found
-
-
-def last_integer(data: bytes, number: int) -> int | None:
-    """The same for a number; None without one. MalformedMessageError when it is none."""
-    found: int | None = None
-    for known, value in fields(data):
-        if known == number:
-            if isinstance(value, bytes):
-                raise MalformedMessageError("bytes where a number belongs")
-            found = value
-    return found
+        raise MalformedMessageError("bytes where a number belongs")
+    return value or 0

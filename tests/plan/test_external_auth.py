@@ -8,7 +8,20 @@ import pytest
 
 from gatewayd.plan.build import Options, Planner, Result
 from gatewayd.routing.snapshot import AuthPlan, RulePlan
-from tests.plan.manifests import API, CART, backend, document, endpoint_slice, gateway, grant, route, rule, service
+from tests.plan.manifests import (
+    API,
+    CART,
+    backend,
+    document,
+    endpoint_slice,
+    gateway,
+    grant,
+    outside,
+    route,
+    rule,
+    service,
+    xbackend,
+)
 from tests.plan.verdicts import holds
 from tests.plan.yaml_objects import world
 
@@ -162,3 +175,25 @@ def test_on_a_backend_it_closes_its_share_only() -> None:
     ref = backend(filters=[http(backend("gone"))])
     shares = guarded(plan(rule(ref, backend()))).shares
     assert [(share.failure, share.backend) for share in shares] == [("BackendNotFound", ""), ("", "shop/cart:80")]
+
+
+def test_a_service_outside() -> None:
+    result = plan(rule(filters=[call(outside())]), more=xbackend())
+    found = guarded(result).filters
+    assert found is not None
+    assert found.auth is not None
+    assert found.auth.authority == b"far.example.com"
+    served = result.snapshot.backends[found.auth.backend]
+    assert (served.dns, served.protocol) == (("far.example.com", 80), "h2c")
+    (parent,) = result.statuses["XBackend/shop/far"]["parents"]  # it is used
+    assert holds("Accepted=True/Accepted", parent["conditions"])
+    result = plan(rule(filters=[call(outside())]), more=xbackend(protocol="MCP"))
+    assert guarded(result).refusal == "UnsupportedProtocol"
+
+
+def test_a_name_outside() -> None:
+    more = service("auth", type="ExternalName", externalName="auth.example.com")
+    found = guarded(plan(rule(filters=[call()]), more=more)).filters
+    assert found is not None
+    assert found.auth is not None
+    assert found.auth.authority == b"auth.example.com"

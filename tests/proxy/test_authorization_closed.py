@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import h11
 import pytest
 
 from gatewayd.proxy import authorization
 from gatewayd.proxy.authorization import ANSWER_BYTES
 from gatewayd.routing.snapshot import AuthPlan, Filters
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, message
-from tests.proxy.peers import Client2
+from tests.proxy.peers import Client2, Message, take
 from tests.proxy.test_authorization import NO, PLACES, QUESTION, YES, asked, guarded, nothing_is_left
 
 Start = Callable[..., Conversation]
@@ -177,6 +179,55 @@ def test_cut_answers(talk: Conversation, part: bytes):
     service.leaves()
     assert client.takes().startswith(b"HTTP/1.1 502 ")
     assert outcome(talk) == (502, "auth_bad_answer", 0)
+
+
+def test_any_split_of_an_answer_is_the_same_answer(start: Start):
+    whole = message("HTTP/1.1 200 OK", "x-user: me", "content-length: 2", body=b"ok")
+    for answer, status in ((NO, 401), (whole, None)):
+        for cut in range(1, len(answer)):
+            talk = start(guarded(), endpoints=PLACES)
+            _, service = asked(talk)
+            service.sends(answer[:cut])
+            assert (talk.asks, talk.lines) == (0, [])
+            service.sends(answer[cut:])
+            if status is None:
+                assert talk.backend().takes() == message("GET / HTTP/1.1", "host: a", "x-user: me")
+            else:
+                assert outcome(talk) == (status, "auth_denied", 0)
+
+
+def test_only_a_whole_200_opens(start: Start):
+    """Answers with some bytes changed, cut or doubled: what h11 does not read as a complete 200 lets nobody in."""
+    chance = random.Random(1494)
+    whole = message("HTTP/1.1 200 OK", "x-user: me", "content-length: 2", body=b"ok")
+    opened = 0
+    for _ in range(1500):
+        answer = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            place = chance.randrange(len(answer))
+            answer[place : place + chance.choice((0, 1, 1, 4))] = chance.choice((b"", b"2", b"\r\n", b"\0", b":", b" "))
+        talk = start(guarded(), endpoints=PLACES)
+        _, service = asked(talk)
+        service.sends(bytes(answer))
+        service.ends()
+        if talk.asks:
+            opened += 1
+            assert is_whole_200(bytes(answer)), answer
+        else:
+            assert talk.lines, answer
+    assert opened > 50
+
+
+def is_whole_200(data: bytes) -> bool:
+    """What h11 makes of an answer that ends with the connection."""
+    peer = h11.Connection(h11.CLIENT)
+    peer.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
+    peer.send(h11.EndOfMessage())
+    peer.receive_data(data)
+    peer.receive_data(b"")
+    found = Message()
+    take(peer, found)
+    return found.ended and found.status == 200
 
 
 def test_a_second_answer_is_nobodys(talk: Conversation):

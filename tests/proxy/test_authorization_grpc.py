@@ -222,6 +222,28 @@ def test_a_client_of_grpc_when_the_service_is_gone(talk: Conversation):
     assert talk.line["reason"] == "auth_unreachable"
 
 
+def test_an_http_service_behind_http2(start: Start):
+    filters = Filters(auth=AuthPlan("auth", path=b"/check", body=9, response=(b"x-user",)))
+    talk = start(rule(filters=filters), endpoints=PLACES, protocols={"auth": "h2c"})
+    client, service = asked(talk, message("POST /a?x=1 HTTP/1.1", "Host: a", "Content-Length: 3", body=b"abc"))
+    service.settle()
+    found = service.messages[1]
+    assert (found.start, found.body) == ((b"POST", b"/check/a?x=1", b"a"), b"abc")
+    assert found.fields == {b"content-length": b"3"}
+    service.answers(1, 200, ("x-user", "me"))
+    backend = talk.backend()
+    assert backend.takes() == message("POST /a?x=1 HTTP/1.1", "host: a", "x-user: me", "content-length: 3", body=b"abc")
+    backend.sends(OK)
+    client.sends(GET)
+    service.settle()
+    service.answers(3, 401, ("x-why", "no"), end=False)
+    service.sends(3, b"no", end=True)
+    assert client.takes().removeprefix(OK) == message(
+        "HTTP/1.1 401 Unauthorized", "x-why: no", "date: now", "content-length: 2", body=b"no"
+    )
+    nothing_is_left(talk)
+
+
 # -- no answer ---------------------------------------------------------------------------------------------------------
 
 FRAMED = grpc.frame(YES.SerializeToString())

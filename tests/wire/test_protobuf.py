@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc.status_pb2 import Status
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.wire import protobuf
-from gatewayd.wire.protobuf import MalformedMessageError, fields, last_bytes, last_integer
+from gatewayd.wire.protobuf import MalformedMessageError, as_bytes, as_integer, fields, last
 
 INTEGERS = st.integers(min_value=-(1 << 31), max_value=(1 << 31) - 1)
 
@@ -25,8 +26,22 @@ def test_what_is_written_is_read_by_the_library(code: int, text: str):
 @given(INTEGERS, st.text())
 def test_what_the_library_writes_is_read(code: int, text: str):
     data = Status(code=code, message=text).SerializeToString()
-    assert last_bytes(data, 2) == text.encode()
-    assert (last_integer(data, 1) or 0) == code & 0xFFFF_FFFF_FFFF_FFFF
+    found = last(data)
+    assert as_bytes(found.get(2)) == text.encode()
+    assert as_integer(found.get(1)) == code & 0xFFFF_FFFF_FFFF_FFFF
+
+
+@given(st.text(), st.text())
+def test_entries_of_maps(key: str, value: str):
+    data = protobuf.pair(3, key.encode(), value.encode())
+    assert dict(AttributeContext.HttpRequest.FromString(data).headers) == {key: value}
+
+
+@pytest.mark.parametrize("size", [0, 60, 61, 62, 63, 64, 123, 124, 127, 128, 20000])
+def test_entries_of_every_length(size: int):
+    for key, value in ((b"k", b"v" * size), (b"k" * size, b"v"), (b"k" * size, b"v" * size)):
+        found = AttributeContext.HttpRequest.FromString(protobuf.pair(3, key, value)).headers
+        assert dict(found) == {key.decode(): value.decode()}
 
 
 @given(st.binary(max_size=40))
@@ -69,16 +84,15 @@ def test_malformed(data: bytes):
 
 def test_types_are_asked_for():
     with pytest.raises(MalformedMessageError):
-        last_bytes(b"\x08\x01", 1)
+        as_bytes(1)
     with pytest.raises(MalformedMessageError):
-        last_integer(b"\x0a\x00", 1)
+        as_integer(b"")
+    assert (as_bytes(None), as_integer(None)) == (b"", 0)
 
 
 def test_the_last_one_wins_and_fixed_numbers_are_skipped():
     data = b"\x08\x01" + b"\x09" + b"x" * 8 + b"\x0d" + b"y" * 4 + b"\x08\x02"
-    assert last_integer(data, 1) == 2
-    assert last_integer(data, 3) is None
-    assert last_bytes(data, 3) == b""
+    assert last(data) == {1: 2}
 
 
 def test_a_long_message_costs_linear_time():
