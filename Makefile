@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 PYTEST_ARGS ?=
+BENCH_ARGS  ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format types bench bench-smoke faults conformance h2spec clean
@@ -32,8 +33,8 @@ lint: $(READY) ## Check style and the import rule
 types: $(READY) ## Check types (mypy --strict)
 	$(BIN)/mypy
 
-bench: $(READY) ## Measure against nginx, HAProxy, Envoy, Traefik and Caddy (minutes; see benchmarks/)
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure against nginx, HAProxy, Envoy, Traefik and Caddy (BENCH_ARGS='--only head'; see benchmarks/)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 bench-smoke: $(READY) ## Show in half a minute that the benchmark works; no peers
 	$(BIN)/python -m benchmarks --smoke

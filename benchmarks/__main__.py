@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--only", type=names(things), help=f"what to measure, by commas: {', '.join(things)}")
     made.add_argument("--peers", type=names(PEERS), help=f"proxies, by commas: {', '.join(PEERS)}")
     made.add_argument("--access-log", action="store_true", help="access logs on, for all")
+    made.add_argument("--report", action="store_true", help="write RESULTS.md from this run, when nothing was wrong")
     made.add_argument("--smoke", action="store_true", help="half a minute, gatewayd alone: does the benchmark work?")
     return made
 
@@ -141,9 +142,12 @@ def compare(options: argparse.Namespace) -> int:
         "experiments": experiments,
     }
     print(report.text(document))
+    wrong = any(row.get("errors") for row in (*rows, *chain.from_iterable(experiments.values())))
     if not options.smoke:
         print(f"\n{report.save(document)}")
-    return int(any(row.get("errors") for row in (*rows, *chain.from_iterable(experiments.values()))))
+    if options.report and not wrong:
+        report.RESULTS.write_text(report.markdown(document))
+    return int(wrong)
 
 
 def render(options: argparse.Namespace) -> int:

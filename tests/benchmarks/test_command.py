@@ -83,9 +83,9 @@ def test_the_smoke_run_leaves_out_what_has_no_substitute(monkeypatch: pytest.Mon
 
 @pytest.mark.skipif(not (find("h2load") and find("nginx")), reason="HTTP/2 needs h2load and nginx")
 def test_the_smoke_run_measures_http2() -> None:
-    finished = benchmarks("--smoke", "--only", "h2c,h2c-1,h2,h2-h2")
+    finished = benchmarks("--smoke", "--only", "h2c,h2c-1,h2,h2-h2,grpc")
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    for name in ("h2c", "h2c-1", "h2", "h2-h2"):
+    for name in ("h2c", "h2c-1", "h2", "h2-h2", "grpc"):
         assert WORKLOADS[name].title in finished.stdout
 
 
@@ -144,3 +144,15 @@ def test_an_ended_run_leaves_nothing_behind(start: Callable[..., Any]) -> None:
     assert run.wait() == 130
     assert run.lines[-1].startswith("head")
     wait_until(lambda: not any(map(alive, begun)), "all that it started has ended")
+
+
+def test_the_report_of_a_run_is_written_when_nothing_was_wrong(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom benchmarks import __main__, report\n"
+        f"report.RESULTS = Path({str(tmp_path / 'RESULTS.md')!r})\n"
+        "sys.argv = ['benchmarks', '--smoke', '--only', 'download', '--report']\nsys.exit(__main__.main())"
+    )
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "answers of 100 MiB" in (tmp_path / "RESULTS.md").read_text()
