@@ -27,6 +27,9 @@ def persistence_of(spec: SessionPersistence | None) -> Persistence | None:
     if spec.type == "Header" and spec.header is not None:
         return Persistence(kind="header", name=_field(spec.header.name), timeout=timeout)
     cookie = spec.cookie or CookieConfig()
+    if (cookie.name or "").lower().startswith("__host-") and cookie.path != "/":
+        # RFC 6265bis section 4.1.3.2: no browser would take it.
+        raise UnservableError(f"sessionPersistence.cookie.path of a cookie named {cookie.name} must be /")
     return Persistence(
         name=(cookie.name or "").encode(),
         path=_path(cookie.path),

@@ -28,6 +28,7 @@ COMPILED = [
     (None, None),
     (cookie(), Persistence()),  # type Cookie, path / and lifetime Session are the defaults
     (cookie(name="Shop"), Persistence(name=b"Shop")),  # names of cookies keep their case (RFC 6265 section 5.3)
+    (cookie(name="__Host-sid"), Persistence(name=b"__Host-sid")),
     (cookie(path="/cart"), Persistence(path=b"/cart")),
     (cookie("1h30m"), Persistence(timeout=5400.0)),
     (cookie("500ms"), Persistence(timeout=0.5)),
@@ -51,6 +52,7 @@ REFUSED = [
     (cookie(path="/a\r\nx: y"), "cookie.path"),
     (cookie(path="/caf\xe9"), "cookie.path"),
     (cookie(path="/\x7f"), "cookie.path"),
+    (cookie(name="__Host-sid", path="/cart"), "cookie.path of a cookie named __Host-sid must be /"),
     (header("Cookie"), "header.name Cookie"),
     (header("Transfer-Encoding"), "header.name"),
     (header("HOST"), "header.name"),

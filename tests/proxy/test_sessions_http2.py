@@ -9,7 +9,7 @@ import pytest
 
 from tests.proxy.conversation import Conversation, message
 from tests.proxy.peers import PROTOCOLS, Backend1, Backend2, Client1, Client2, Message
-from tests.proxy.sticky import COOKIE, FIELD, TWO, sticky, token_of
+from tests.proxy.sticky import COOKIE, FIELD, ONE, OTHER, TWO, moves, sticky, token_of
 from tests.proxy.test_http2_websocket import ACCEPT, CONNECT, KEY
 
 Start = Callable[..., Conversation]
@@ -92,6 +92,34 @@ def test_a_stream_that_was_refused_stays_in_its_session(start: Start) -> None:
     assert table.answers() == address
     client.settle()
     assert (client.messages[stream].status, token(client.messages[stream].fields)) == (200, b"")
+
+
+def test_at_the_limit_of_connections_sessions_take_turns(start: Start) -> None:
+    talk = start(sticky(FIELD), endpoints=TWO, protocol="h2c", upstream_connections=1)
+    table = Table(talk, "h2")
+    client = Client2(talk)
+
+    def ask(*fields: tuple[str, str]) -> tuple[str, str]:
+        stream = client.asks("GET", "/", *fields)
+        address = table.answers()
+        client.settle()
+        return address, token(client.messages[stream].fields).decode()
+
+    first, made = ask()
+    moves(talk, OTHER if first == "10.0.0.1" else ONE)
+    second, other = ask()
+    assert second != first
+    moves(talk, ONE, OTHER)
+    for _ in range(3):
+        assert ask(("x-sid", made)) == (first, "")
+        assert ask(("x-sid", other)) == (second, "")
+    busy = client.asks("GET", "/", ("x-sid", other))
+    waits = client.asks("GET", "/", ("x-sid", made))
+    assert talk.asks == 0
+    assert [table.answers(), table.answers()] == [second, first]
+    client.settle()
+    assert [client.messages[stream].status for stream in (busy, waits)] == [200, 200]
+    assert talk.runtime.backends["shop"].open == 1
 
 
 def test_a_grpc_call_that_ends_with_its_head(start: Start) -> None:
