@@ -62,7 +62,7 @@ def mirror_plan(spec: Any, backend: str) -> MirrorPlan:
 
 
 def auth_plan(spec: Any, backend: str, host: str) -> AuthPlan:
-    """An externalAuth whose backendRef was resolved to `backend`, a Service known as `host`. UnservableError when it
+    """An externalAuth whose backendRef was resolved to `backend`, which is known as `host`. UnservableError when it
     names what HTTP does not have.
     """
     body = (spec.forward_body.max_size or 0) if spec.forward_body is not None else 0

@@ -24,6 +24,7 @@ from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
 from gatewayd.upstream.budget import Budgets
+from gatewayd.upstream.reserved import Reserved
 from gatewayd.upstream.resolve import Resolver
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.stream import Stream
     from gatewayd.routing.rule import Rule
-    from gatewayd.upstream.reserved import Reserved
 
 _DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
 _PIPE_SHARE = 0.0125  # of the descriptors, of which a body that the kernel moves takes four
@@ -59,12 +59,13 @@ class Runtime:
         worker: int,
         access: AccessLog,
         workers: int = 1,
-        reserved: Reserved | None = None,
+        reserved: tuple[str, int] | None = None,
     ) -> None:
-        """`worker` is the number of this one among `workers`; what is `reserved` is never asked."""
+        """`worker` is the number of this one among `workers`; the address that is `reserved` is never asked."""
         self.loop = loop
         self.worker = worker
-        self._reserved = reserved
+        self.notices: list[str] = []  # lines for the log
+        self._reserved = None if reserved is None else Reserved(*reserved, self.notices)
         self.access = access
         self.counts = WorkerCounters()
         self.connector = Connector(self)
@@ -81,7 +82,7 @@ class Runtime:
         self._budgets = Budgets(workers)
         self._dropped: list[Backend] = []  # no longer in the snapshot; exchanges may still wait there
         self._contexts = Contexts()
-        self._resolver = Resolver(loop)
+        self._resolver = Resolver(loop, self.notices)
         self._ports: dict[str, tuple[Port, list[Acceptor]]] = {}
         self._rules: dict[tuple[str, str, str], RuleCounters] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -321,11 +322,6 @@ class Runtime:
         for backend in self.backends.values():
             for endpoint in backend.endpoints:
                 endpoint.close_idle()
-
-    @property
-    def notices(self) -> list[str]:
-        """Lines for the log; whoever writes them clears them."""
-        return [] if self._reserved is None else self._reserved.notices
 
     @property
     def idle(self) -> bool:

@@ -53,9 +53,8 @@ class Traffic(Protocol):
     errors: list[BaseException]
     """Exceptions that ended a connection, for the log."""
 
-    @property
-    def notices(self) -> list[str]:
-        """Lines for the log; whoever writes them clears them."""
+    notices: list[str]
+    """Lines for the log."""
 
     @property
     def idle(self) -> bool:
@@ -263,11 +262,10 @@ def traffic(loop: asyncio.AbstractEventLoop, role: Role) -> tuple[Traffic, Acces
     """The real traffic path, writing its access log to standard output."""
     from gatewayd.observe.access import AccessLog as Lines  # noqa: PLC0415 - the tests' traffic path does without
     from gatewayd.proxy.runtime import Runtime  # noqa: PLC0415
-    from gatewayd.upstream.reserved import Reserved  # noqa: PLC0415
 
     access = Lines(1)
     host, _, port = role.admin.rpartition(":")
-    reserved = Reserved(host.strip("[]"), int(port)) if role.admin else None
+    reserved = (host.strip("[]"), int(port)) if role.admin else None
     return Runtime(loop, role.number, access, role.workers, reserved), access
 
 

@@ -16,16 +16,14 @@ _NOTICES = 10
 
 
 class Reserved:
-    """One address. `notices` are lines for the log, one for each backend that would lead there; who reads them clears
-    them.
-    """
+    """One address. `notices` takes lines for the log, one for each backend that would lead there."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, notices: list[str]) -> None:
         """A name is taken for one of this machine."""
         self._port = port
         self._host = "" if _is_local(host) else host
         self._told: set[str] = set()
-        self.notices: list[str] = []
+        self._notices = notices
 
     def without(self, addresses: Iterable[tuple[str, int]], backend: str) -> list[tuple[str, int]]:
         """The addresses of a backend but for those that lead here."""
@@ -34,9 +32,9 @@ class Reserved:
     def _leads_here(self, host: str, backend: str) -> bool:
         if host != self._host if self._host else not _is_local(host):
             return False
-        if backend not in self._told and len(self.notices) < _NOTICES:
+        if backend not in self._told and len(self._notices) < _NOTICES:
             self._told.add(backend)
-            self.notices.append(f"backend {backend} leads to the admin API at {host}, port {self._port}: never asked")
+            self._notices.append(f"backend {backend} leads to the admin API at {host}, port {self._port}: never asked")
         return True
 
 

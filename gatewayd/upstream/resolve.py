@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
 REFRESH = 30.0  # getaddrinfo tells no time to live
 RETRY = 3.0
+_NOTICES = 10
 
 
 class Resolver:
-    """Keeps the endpoints of backends that are known by name."""
+    """Keeps the endpoints of backends that are known by name. `notices` takes lines for the log, one for each name
+    that can no longer be resolved.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, notices: list[str]) -> None:
         self._loop = loop
+        self._notices = notices
+        self._lost: set[str] = set()  # backends whose name could not be resolved, and the log knows
         self._names: dict[str, tuple[str, int]] = {}
         self._due: dict[str, float] = {}
         self._running: dict[tuple[str, tuple[str, int]], asyncio.Task[None]] = {}  # a slow name delays no other
@@ -28,6 +33,7 @@ class Resolver:
         """Resolve these (backend key -> host, port) from now on."""
         for key in [key for key, name in self._names.items() if names.get(key) != name]:
             del self._names[key], self._due[key]
+            self._lost.discard(key)
         for key, name in names.items():
             if key not in self._names:
                 self._names[key] = name
@@ -48,10 +54,11 @@ class Resolver:
 
     async def _resolve(self, key: str, name: tuple[str, int], backends: Mapping[str, Backend]) -> None:
         found: list[Any] = []
+        reason = "it has no address"
         try:
             found = await self._loop.getaddrinfo(*name, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):  # unknown, or no name at all
-            pass
+        except (OSError, UnicodeError) as error:  # unknown, or no name at all
+            reason = getattr(error, "strerror", None) or str(error)
         finally:
             self._running.pop((key, name), None)
         if self._names.get(key) != name:
@@ -60,6 +67,11 @@ class Resolver:
         if found and backend is not None:
             backend.update([(str(address[0]), name[1]) for *_, address in found])
         self._due[key] = self._loop.time() + (REFRESH if found else RETRY)
+        if found:
+            self._lost.discard(key)
+        elif key not in self._lost and len(self._notices) < _NOTICES:
+            self._lost.add(key)
+            self._notices.append(f"backend {key}: the name {name[0]} cannot be resolved: {reason}")
 
     def close(self) -> None:
         """Stop."""

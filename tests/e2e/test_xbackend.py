@@ -130,6 +130,7 @@ def test_copies(site: Site):
 def test_a_name_that_nobody_knows_is_503_until_it_is_another(site: Site):
     with keep_alive(site.port) as client:
         assert exchange(client, "/moves").status == 503
+        site.gateway.line("backend XBackend/default/moves:[0-9]+: the name gatewayd.invalid cannot be resolved")
         site.move("localhost")
         wait_until(lambda: exchange(client, "/moves").status == 200, "the new name is known")
         assert exchange(client, "/moves").json["name"] == "far"

@@ -192,12 +192,12 @@ def test_as_a_mirror() -> None:
 
 
 def test_as_the_service_that_permits_requests() -> None:
-    auth = {"type": "ExternalAuth", "externalAuth": {"protocol": "HTTP", "backendRef": outside(), "http": {}}}
+    auth = {"type": "ExternalAuth", "externalAuth": {"protocol": "GRPC", "backendRef": outside(), "grpc": {}}}
     result = plan(route("cart", rule(filters=[auth])), CART, xbackend())
     filters = result.snapshot.routes["HTTPRoute/shop/cart"].rules[0].filters
     assert filters is not None
     assert filters.auth is not None
-    assert filters.auth.backend == "XBackend/shop/far:80"
+    assert (filters.auth.backend, filters.auth.authority) == ("XBackend/shop/far:80/h2c", b"far.example.com")
     assert accepted(result) == {"edge": "True/Accepted"}
     clear = plan(route("cart", rule(filters=[auth])), CART, xbackend(tls={"mode": "ServerOnly"}))
     assert clear.snapshot.routes["HTTPRoute/shop/cart"].rules[0].refusal == "BackendTLSNotServed"

@@ -24,26 +24,29 @@ ROWS = [
 
 @pytest.mark.parametrize(("admin", "host", "leads"), ROWS)
 def test_addresses(admin: str, host: str, leads: bool):
-    reserved = Reserved(admin, 9901)
+    notices: list[str] = []
+    reserved = Reserved(admin, 9901, notices)
     others = [(host, 9900), ("192.0.2.1", 80)]
     assert reserved.without([(host, 9901), *others], "shop") == (others if leads else [(host, 9901), *others])
-    assert len(reserved.notices) == leads
+    assert len(notices) == leads
 
 
 def test_a_backend_has_no_such_endpoint_and_the_log_is_told_once():
-    reserved = Reserved("127.0.0.1", 9901)
+    notices: list[str] = []
+    reserved = Reserved("127.0.0.1", 9901, notices)
     backend = Backend("XBackend/shop/far:9901", reserved)
     for _ in range(3):  # a name is resolved again and again
         backend.update([("127.0.0.1", 9901), ("10.0.0.1", 9901)], draining=[("::1", 9901)])
     assert [endpoint.host for endpoint in backend.endpoints] == ["10.0.0.1"]
     assert backend.bindable() == backend.endpoints
-    assert reserved.notices == [
+    assert notices == [
         "backend XBackend/shop/far:9901 leads to the admin API at 127.0.0.1, port 9901: never asked"
     ]
 
 
 def test_notices_are_bounded():
-    reserved = Reserved("127.0.0.1", 9901)
+    notices: list[str] = []
+    reserved = Reserved("127.0.0.1", 9901, notices)
     for number in range(100):
         reserved.without([("127.0.0.1", 9901)], f"b{number}")
-    assert len(reserved.notices) == 10
+    assert len(notices) == 10

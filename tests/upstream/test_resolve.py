@@ -18,6 +18,7 @@ class Loop:
     def __init__(self, real: asyncio.AbstractEventLoop) -> None:
         self.now = 0.0
         self.asked: list[str] = []
+        self.notices: list[str] = []
         self.answer: list[str] | Exception = []
         self.gate: asyncio.Event | None = None  # where answers are slow: until then
         self.create_task = real.create_task
@@ -41,7 +42,7 @@ def run(steps: Any) -> None:
         async def steady() -> None:
             loop = Loop(asyncio.get_running_loop())
             backend = Backend("b")
-            resolver = Resolver(loop)  # type: ignore[arg-type]
+            resolver = Resolver(loop, loop.notices)  # type: ignore[arg-type]
             loop.answer = ["10.0.0.1"]
             resolver.update({"b": ("name.example", 80)}, {"b": backend})
             await resolver.settle()
@@ -135,5 +136,20 @@ def test_a_slow_answer_to_an_old_name_keeps_no_new_one_waiting():
         await resolver.settle()
         assert hosts(backends) == ["10.0.0.3"]
         assert loop.asked[1:] == ["name.example", "other.example"]
+
+    run(steps)
+
+
+def test_the_log_is_told_once_when_a_name_is_lost():
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        for answer in (socket.gaierror(-3, "try again"), UnicodeError("label too long"), [], ["10.0.0.1"], []):
+            loop.answer = answer
+            loop.now += REFRESH
+            resolver.tick(loop.now, backends)
+            await resolver.settle()
+        assert loop.notices == [
+            "backend b: the name name.example cannot be resolved: try again",
+            "backend b: the name name.example cannot be resolved: it has no address",
+        ]
 
     run(steps)
