@@ -39,9 +39,7 @@ def test_a_backend_has_no_such_endpoint_and_the_log_is_told_once():
         backend.update([("127.0.0.1", 9901), ("10.0.0.1", 9901)], draining=[("::1", 9901)])
     assert [endpoint.host for endpoint in backend.endpoints] == ["10.0.0.1"]
     assert backend.bindable() == backend.endpoints
-    assert notices == [
-        "backend XBackend/shop/far:9901 leads to the admin API at 127.0.0.1, port 9901: never asked"
-    ]
+    assert notices == ["backend XBackend/shop/far:9901 leads to the admin API at 127.0.0.1, port 9901: never asked"]
 
 
 def test_notices_are_bounded():
