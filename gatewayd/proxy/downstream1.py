@@ -239,7 +239,7 @@ class Downstream1(Intake1):
     def describe(self, exchange: Exchange) -> bytes:
         """The field lines that tell the backend about the client (block form)."""
         head = exchange.head
-        if self.trusted:
+        if head.trusted:
             return self.port.describe_trusted(self, exchange)
         exchange.request_id = identity = self.runtime.new_request_id()
         return b"%b%b\r\nx-request-id: %b" % (self.forwarded, head.authority, identity)
@@ -267,7 +267,7 @@ class Downstream1(Intake1):
 
     def finished(self, now: float) -> None:
         """The exchange is over: close, or wait for the next request (which may have come already)."""
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
         self.decoder = None
         self._stop_splice()
         if self.sipping:
@@ -276,7 +276,7 @@ class Downstream1(Intake1):
         if not self.keep:
             self._close()
             return
-        settings = self.port.settings
+        settings = self.port.settings if exchange is None else exchange.settings
         self.deadline = now + (settings.write_timeout if self.write_paused else settings.idle_timeout)
         if self.left:
             self.deadline = now + LINGER

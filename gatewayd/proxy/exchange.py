@@ -121,6 +121,8 @@ class Exchange:
             return self.reply(404, b"no_listener")
         self.listener = listener
         self.settings = listener.settings
+        if head.trusted and self.port.mixed:
+            head.trusted = self.port.trusts(self.client, listener.settings)
         if self.down.sni_listener not in (None, listener.key):
             return self.reply(421, b"misdirected")
         match = listener.find(head)

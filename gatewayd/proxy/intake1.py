@@ -87,7 +87,7 @@ class Intake1(Replies1):
 
     def _expect_body(self, now: float) -> None:
         """The moment at which a body is too slow: no byte for a while, or too few since it began."""
-        settings = self.port.settings
+        settings = self.port.settings if self.exchange is None else self.exchange.settings
         deadline = now + (settings.body_read_timeout or NEVER)
         if settings.body_min_rate:
             earned = max(settings.body_grace, self.received / settings.body_min_rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from gatewayd.routing.snapshot import PortPlan, Settings
 from gatewayd.wire.head import HeadLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gatewayd.observe.counters import RuleCounters
     from gatewayd.proxy.downstream1 import Downstream1
     from gatewayd.proxy.downstream2 import Downstream2
@@ -34,35 +37,67 @@ def lift_zeros(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, **zeros) if zeros else settings
 
 
-class Port:
-    """One listening address in this worker."""
+# What counts before it is known which listener a request is for.
+_SHARED = (
+    "head_bytes",
+    "request_line_bytes",
+    "fields",
+    "head_timeout",
+    "tls_handshake_timeout",
+    "idle_timeout",
+    "connection_lifetime",
+    "write_timeout",
+    "trailer_bytes",
+    "buffer_bytes",
+    "access_log",
+)
 
-    __slots__ = ("_networks", "limits", "plan", "runtime", "scheme", "settings", "table")
+
+def shared_settings(settings: Iterable[Settings]) -> Settings:
+    """The settings of a port from those of its listeners: where they differ, and no listener is known yet, the most
+    lenient counts, so that one Gateway's limits refuse nothing that is for another.
+    """
+    first, *others = dict.fromkeys(settings)
+    if not others:
+        return first
+    most = {name: max(getattr(one, name) for one in (first, *others)) for name in _SHARED}
+    proxies = dict.fromkeys(cidr for one in (first, *others) for cidr in one.trusted_proxies)
+    return msgspec.structs.replace(first, **most, trusted_proxies=tuple(proxies))
+
+
+class Port:
+    """One listening address in this worker. `settings` are those of its listeners, or what they share; `mixed` says
+    that they do not all trust the same proxies.
+    """
+
+    __slots__ = ("_networks", "limits", "mixed", "plan", "runtime", "scheme", "settings", "table")
 
     table: PortTable
     plan: PortPlan
     settings: Settings
+    mixed: bool
     limits: HeadLimits
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._networks: tuple[Any, ...] = ()
 
-    def use(self, table: PortTable, settings: Settings) -> None:
-        """Serve this table from the next request on."""
+    def use(self, table: PortTable, listeners: Iterable[Settings]) -> None:
+        """Serve this table from the next request on. `listeners`: the settings of each, at least one."""
+        every = list(listeners)
         self.table = table
         self.plan = table.plan
-        self.settings = settings
+        self.settings = settings = shared_settings(every)
+        self.mixed = len({one.trusted_proxies for one in every}) > 1
         self.scheme = _SCHEMES[table.plan.transport]
         self.limits = HeadLimits(settings.head_bytes, settings.request_line_bytes, settings.fields)
-        self._networks = tuple(ip_network(cidr, strict=False) for cidr in settings.trusted_proxies)
+        self._networks = _networks(settings.trusted_proxies)
 
     def missed(self, listener: ListenerTable | None) -> RuleCounters:
         """The counters of requests that no rule took."""
         return self.runtime.rule_counters(self.plan.key if listener is None else listener.key, "", "")
 
     def describe_client(self, peer: Any) -> tuple[bytes, bool]:
-        """(the client's address as text, whether its word on X-Forwarded-* counts)."""
+        """(the client's address as text, whether its word on X-Forwarded-* counts, if only for some listener)."""
         if not isinstance(peer, tuple):
             return b"unknown", False
         text = _plain(peer[0])
@@ -71,18 +106,24 @@ class Port:
         address = ip_address(text.partition("%")[0])
         return text.encode(), any(address in network for network in self._networks)
 
+    def trusts(self, client: bytes, settings: Settings) -> bool:
+        """Whether the word of a client counts for a listener with these settings; asked where ports are `mixed`."""
+        address = ip_address(client.decode().partition("%")[0])
+        return any(address in network for network in _networks(settings.trusted_proxies))
+
     def client_of(self, exchange: Exchange) -> bytes:
         """Who asked through a proxy that is trusted: the last address of X-Forwarded-For that is not trusted itself.
         What is no address ends the search, so that nothing else gets into the access log.
         """
         client = exchange.client
+        networks = _networks(exchange.settings.trusted_proxies)
         for part in reversed((exchange.head.value(b"x-forwarded-for") or b"").split(b",")):
             try:
                 address = ip_address(_plain(part.strip(b" \t").decode("latin-1")))
             except ValueError:
                 break
             client = str(address).encode()
-            if not any(address in network for network in self._networks):
+            if not any(address in network for network in networks):
                 break
         return client
 
@@ -104,6 +145,11 @@ class Port:
             if name.startswith((b"x-forwarded-", b"forwarded", b"x-real-ip")) and name not in _REWRITTEN
         ]
         return b"".join(lines)
+
+
+@lru_cache(maxsize=256)
+def _networks(proxies: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(ip_network(cidr, strict=False) for cidr in proxies)
 
 
 _REWRITTEN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})

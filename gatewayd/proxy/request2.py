@@ -165,7 +165,7 @@ class RequestStream(Stream2):
     def describe(self, exchange: Exchange) -> bytes:
         """The field lines that tell the backend about the client (block form)."""
         connection = self.connection
-        if connection.trusted:
+        if exchange.head.trusted:
             return connection.port.describe_trusted(connection, exchange)
         exchange.request_id = identity = connection.runtime.new_request_id()
         return b"%b%b\r\nx-request-id: %b" % (connection.forwarded, exchange.head.authority, identity)
@@ -320,9 +320,9 @@ class RequestStream(Stream2):
         silent for as long as a tunnel, and once there is an answer both sides know why they wait.
         """
         exchange = self.exchange
-        settings = self.connection.port.settings
         if exchange is None or exchange.status:
             return
+        settings = exchange.settings
         if self.patient:
             self._watch(now + settings.tunnel_idle_timeout)
             return

@@ -184,8 +184,7 @@ class Runtime:
             self._ports[key] = (Port(self), [])
         port, acceptors = self._ports[key]
         listeners = table.plan.listeners
-        settings = self._settings.get(listeners[0].settings) if listeners else None
-        port.use(table, settings or _DEFAULTS)
+        port.use(table, [self._settings.get(one.settings, _DEFAULTS) for one in listeners] or [_DEFAULTS])
         acceptors += [Acceptor(port, sock) for sock in sockets]
         if table.plan.transport == "https":
             contexts = self._contexts.for_port(table.plan)
