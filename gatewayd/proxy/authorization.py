@@ -11,10 +11,11 @@ import copy
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
+from gatewayd.proxy.asking import Asking
 from gatewayd.proxy.blame import blame
+from gatewayd.proxy.bodies import OVERFLOW
 from gatewayd.proxy.replies import PHRASES
-from gatewayd.proxy.subrequest import Subrequest
-from gatewayd.routing.authorization import Facts, NoVerdictError, Question, Verdict
+from gatewayd.routing.authorization import Facts, NoVerdictError, Verdict
 from gatewayd.routing.cors import CrossOriginEdit
 from gatewayd.wire import grpc
 from gatewayd.wire.own_heads import response_head
@@ -23,26 +24,20 @@ from gatewayd.wire.target import edit_query
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.routing.rule import Share, Step
-    from gatewayd.upstream.backend import Backend
     from gatewayd.wire.head import ResponseHead
-
-ANSWER_BYTES = 65536  # of the body of an answer; a service that says more says nothing
-SHOWN_BYTES = 32 << 20  # of all bodies that one worker keeps for services at a time
 
 DENIED = b"auth_denied"
 TOO_LARGE = b"auth_body_too_large"
 _BAD_ANSWER = (502, b"auth_bad_answer")
 _TIMEOUT = (504, b"auth_timeout")
-_OVERFLOW = (503, b"auth_overflow")
 # What is told of a question that got no answer, by what became of it; the rest is a bad answer.
 _FAILURES = {
     b"no_endpoints": (503, b"auth_no_endpoints"),
     b"upstream_refused": (503, b"auth_unreachable"),
     b"connect_timeout": (503, b"auth_unreachable"),
-    b"upstream_overflow": _OVERFLOW,
+    b"upstream_overflow": OVERFLOW,
     b"upstream_timeout": _TIMEOUT,
 }
-_REPEATED = frozenset({b"upstream_closed", b"upstream_unprocessed"})
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = response_head(100, b"Continue")
 _NEVER = float("inf")
@@ -56,10 +51,10 @@ class Guard:
     __slots__ = (
         "_asking",
         "_authorizer",
+        "_body",
         "_exchange",
-        "_pieces",
+        "_kept",
         "_share",
-        "_shown",
         "_step",
         "deadline",
         "wants_body",
@@ -72,8 +67,8 @@ class Guard:
         self._step = step
         self._share = share
         self._asking: Asking | None = None
-        self._pieces: list[bytes] = []
-        self._shown = 0
+        self._body = bytearray()  # not a list: pieces may be small and many
+        self._kept = 0
         self.deadline = _NEVER
         self.wants_body = False
 
@@ -108,15 +103,15 @@ class Guard:
         if exchange.bytes_in > self._authorizer.body:
             exchange.reply(413, TOO_LARGE)
             return
-        if runtime.bodies_shown + len(data) > SHOWN_BYTES:
-            self._refuse(*_OVERFLOW)
+        if not runtime.bodies.take(self, len(data)):
+            self.refuse(*OVERFLOW)
             return
-        runtime.bodies_shown += len(data)
-        self._shown += len(data)
-        self._pieces.append(data)
+        self._kept += len(data)
+        self._body += data
         if ended:
             self.wants_body = False
-            exchange.body = b"".join(self._pieces)
+            runtime.bodies.is_whole(self)
+            exchange.body, self._body = bytes(self._body), bytearray()
             self._ask()
 
     def _ask(self) -> None:
@@ -165,7 +160,7 @@ class Guard:
         try:
             verdict = self._authorizer.judge(head, body, trailers)
         except NoVerdictError:
-            self._refuse(*_BAD_ANSWER)
+            self.refuse(*_BAD_ANSWER)
             return
         if verdict.allowed:
             self._allow(verdict)
@@ -213,9 +208,10 @@ class Guard:
     def fail(self, reason: bytes) -> None:
         """There is no answer; `reason` says what became of the question."""
         self._asking = None
-        self._refuse(*_FAILURES.get(reason, _BAD_ANSWER))
+        self.refuse(*_FAILURES.get(reason, _BAD_ANSWER))
 
-    def _refuse(self, status: int, reason: bytes) -> None:
+    def refuse(self, status: int, reason: bytes) -> None:
+        """Answer that the request may not pass, because nobody could say that it may."""
         self._exchange.port.runtime.counts.authorizations_failed += 1
         self._exchange.reply(status, reason)
 
@@ -236,7 +232,7 @@ class Guard:
         """The service is too slow."""
         if self._asking is not None:
             blame(self._asking, b"upstream_timeout")
-        self._refuse(*_TIMEOUT)
+        self.refuse(*_TIMEOUT)
 
     def close(self) -> None:
         """Nobody waits any more: the exchange goes on, or is over."""
@@ -245,70 +241,10 @@ class Guard:
         exchange.guard = None
         runtime.timed.discard(self)
         self.deadline = _NEVER  # a sweep that goes on has it in its list
-        runtime.bodies_shown -= self._shown
-        self._shown = 0
+        if self._authorizer.body:
+            runtime.bodies.drop(self, self._kept)
+            self._kept = 0
         self.wants_body = False
         asking, self._asking = self._asking, None
         if asking is not None:
             asking.cut()
-
-
-class Asking(Subrequest):
-    """One question in flight. Its answer counts when all of it is there. A question may be asked twice without harm: it
-    is where a kept connection died under it, or another endpoint is there.
-    """
-
-    __slots__ = ("_answer", "_guard", "_pieces", "_size")
-
-    def __init__(self, guard: Guard, exchange: Exchange, backend: Backend, question: Question) -> None:
-        super().__init__(exchange.port, exchange.settings, backend, question.head, question.body)
-        self._guard = guard
-        self._answer: ResponseHead | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def connect_failed(self, reason: bytes, status: int = 503) -> None:
-        """No connection could be made."""
-        if self.backend.has_other(self.endpoint) and self._may_repeat():
-            self._repeat()
-        else:
-            super().connect_failed(reason, status)
-
-    def upstream_lost(self, reason: bytes, status: int = 502) -> None:
-        """The connection ended before the answer did."""
-        known = self.reused or reason != b"upstream_closed"
-        if reason in _REPEATED and known and not self.interims and self._may_repeat():
-            self.up = None
-            self._repeat()
-        else:
-            super().upstream_lost(reason, status)
-
-    def _may_repeat(self) -> bool:
-        return not self.repeated and self.backend.may_retry(monotonic())
-
-    def _repeat(self) -> None:
-        self.repeated = True
-        tried = self.let_go()
-        self.port.runtime.counts.upstream_retries += 1
-        self.send(tried if len(self.backend.endpoints) > 1 else None)
-
-    def took_head(self, head: ResponseHead) -> None:
-        """The answer begins."""
-        self._answer = head
-
-    def took_body(self, data: bytes, ended: bool, trailers: bytes) -> None:
-        """It goes on."""
-        self._size += len(data)
-        if self._size > ANSWER_BYTES:
-            self.cut()
-            self._guard.fail(b"answer_too_long")
-            return
-        self._pieces.append(data)
-        if ended:
-            self.finish()
-            assert self._answer is not None
-            self._guard.take_answer(self._answer, b"".join(self._pieces), trailers)
-
-    def failed(self, reason: bytes, status: int) -> None:
-        """There is no answer."""
-        self._guard.fail(reason)

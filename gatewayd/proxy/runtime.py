@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.observe.counters import Report, RuleCounters, RuleReport, WorkerCounters, encode_report
 from gatewayd.proxy.accept import Acceptor
+from gatewayd.proxy.bodies import Bodies
 from gatewayd.proxy.certificates import Contexts
 from gatewayd.proxy.connector import Connector
 from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
@@ -70,7 +71,7 @@ class Runtime:
         self.counts = WorkerCounters()
         self.connector = Connector(self)
         self.mirrors = Mirrors(self)
-        self.bodies_shown = 0  # bytes of request bodies that are kept for authorization services
+        self.bodies = Bodies()
         self.snapshot = Snapshot()
         self._settings: dict[str, Settings] = {}
         self.draining = self.brief = self.shedding = False

@@ -10,7 +10,7 @@ import pytest
 from tests.proxy.conversation import Clock, Conversation
 
 TIMED = (
-    "accept", "attempts", "authorization", "blame", "budget2", "connection2", "connector", "downstream1",
+    "accept", "asking", "attempts", "authorization", "blame", "budget2", "connection2", "connector", "downstream1",
     "downstream2", "exchange", "intake1", "request2", "response1", "response2", "stream", "subrequest", "tunnel",
     "upstream1", "upstream2",
 )  # fmt: skip

@@ -42,7 +42,7 @@ def asked(talk: Conversation, request: bytes = GET) -> tuple[Client, Backend]:
 def nothing_is_left(talk: Conversation) -> None:
     backends = talk.runtime.backends.values()
     assert [endpoint.active for backend in backends for endpoint in backend.endpoints] == [0] * len(PLACES)
-    assert talk.runtime.bodies_shown == 0
+    assert talk.runtime.bodies.bytes == 0
     assert not talk.loop.timers
 
 

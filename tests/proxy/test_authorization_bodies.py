@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatewayd.proxy import authorization
+from gatewayd.proxy import bodies
 from tests.proxy.conversation import GET, OK, Conversation, message
 from tests.proxy.peers import Client2
 from tests.proxy.test_authorization import NO, PLACES, QUESTION, YES, asked, guarded, nothing_is_left
@@ -60,7 +60,7 @@ def test_a_body_that_is_shown_is_whole(start: Start, framing: str):
     service.sends(YES)
     expected = b"\r\n\r\n6\r\nonetwo\r\n0\r\n\r\n" if chunked else b"content-length: 6\r\n\r\nonetwo"
     assert talk.backend().takes().endswith(expected)
-    assert talk.runtime.bodies_shown == 0
+    assert talk.runtime.bodies.bytes == 0
 
 
 def test_a_client_that_waits_for_100_gets_it_from_us(start: Start):
@@ -96,17 +96,42 @@ def test_longer_bodies_are_refused(start: Start, framing: str, pieces: list[byte
     nothing_is_left(talk)
 
 
-def test_all_bodies_together_are_bounded(start: Start, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(authorization, "SHOWN_BYTES", 10)
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for ten bytes."""
+    monkeypatch.setattr(bodies, "SHOWN_BYTES", 10)
+
+
+POST = message("POST / HTTP/1.1", "Host: a", "Content-Length: 6")
+
+
+@pytest.mark.usefixtures("small")
+def test_all_bodies_together_are_bounded(start: Start):
     talk = start(guarded(body=6), endpoints=PLACES)
-    post = message("POST / HTTP/1.1", "Host: a", "Content-Length: 6", body=b"onetwo")
-    first = talk.client()
-    first.sends(post)
-    talk.client().sends(post)
+    talk.client().sends(POST + b"onetwo")
+    talk.client().sends(POST + b"onetwo")  # the first waits for its verdict: it stays
     assert outcome(talk) == (503, "auth_overflow", 1)
-    assert talk.runtime.bodies_shown == 6
+    assert talk.runtime.bodies.bytes == 6
     talk.backend().sends(YES)
-    assert talk.runtime.bodies_shown == 0
+    assert talk.runtime.bodies.bytes == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_who_sends_slowly_does_not_keep_others_out(start: Start):
+    talk = start(guarded(body=6), endpoints=PLACES)
+    slow = [talk.client() for _ in range(2)]
+    for client in slow:
+        client.sends(POST + b"onetw")
+    quick = talk.client()
+    quick.sends(POST + b"onetwo")
+    assert slow[0].takes().startswith(b"HTTP/1.1 503 ")
+    assert outcome(talk) == (503, "auth_overflow", 1)
+    service = talk.backend()
+    assert service.takes().endswith(b"onetwo")
+    service.sends(YES)
+    assert talk.backend().takes().endswith(b"onetwo")
+    assert slow[1].takes().startswith(b"HTTP/1.1 503 ")  # there was no room for both
+    assert talk.runtime.bodies.bytes == 0
 
 
 def test_a_body_that_does_not_come(start: Start):

@@ -10,7 +10,7 @@ import h11
 import pytest
 
 from gatewayd.proxy import authorization
-from gatewayd.proxy.authorization import ANSWER_BYTES
+from gatewayd.proxy.asking import ANSWER_BYTES
 from gatewayd.routing.snapshot import AuthPlan, Filters
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, message
 from tests.proxy.peers import Client2, Message, take
