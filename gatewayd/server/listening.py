@@ -190,8 +190,8 @@ def explain(port: PortPlan, number: int, text: str) -> Unbound:
         return Unbound(
             port,
             "PortUnavailable",
-            f"cannot listen on {where}: another process listens there",
-            f"stop it (ss -ltnp 'sport = :{port.port}' shows it) or move the port: --port-map {port.number}=OTHER",
+            f"cannot listen on {where}: another process uses the port",
+            f"stop it (ss -tanp 'sport = :{port.port}' shows it) or move the port: --port-map {port.number}=OTHER",
         )
     if number in (errno.EACCES, errno.EPERM):
         return Unbound(

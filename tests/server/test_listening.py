@@ -66,7 +66,7 @@ def test_a_port_of_somebody_else_is_not_shared_even_when_they_would(sockets: Soc
         port = plan(other.getsockname()[1])
         (failure,) = sockets.bind([port])
         assert (failure.port, failure.reason) == (port, "PortUnavailable")
-        assert "another process listens there" in failure.message
+        assert "another process uses the port" in failure.message
     assert sockets.bind([port]) == []
 
 

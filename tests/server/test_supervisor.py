@@ -193,7 +193,7 @@ def test_a_port_in_use_is_told_and_served_when_it_is_free(tmp_path: Path) -> Non
         with gateway(tmp_path, "port PORT", f"port {taken}") as subject:
             subject.ready()
             assert "1 listeners" in subject.out
-            (line,) = subject.logged("another process listens there")
+            (line,) = subject.logged("another process uses the port")
             assert line["level"] == "error"
             assert "--port-map" in line["hint"]
             assert subject.ask()["generation"] == 1
