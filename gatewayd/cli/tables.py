@@ -15,6 +15,8 @@ SHOWN = ("Accepted", "Programmed", "ResolvedRefs")  # columns; what else deserve
 GOOD_WHEN_FALSE = frozenset({"Conflicted", "PartiallyInvalid", "OverlappingTLSConfig", "gatewayd.dev/NotServed"})
 COLUMNS = ("object", "part", *SHOWN, "detail")
 WIDTH = 160  # columns where there is no terminal to ask
+LEAST_DETAIL = 28  # characters that the last column needs to be readable
+GAPS = 3 * len(SHOWN) + 8  # blanks between the columns
 
 
 class Row(NamedTuple):
@@ -29,19 +31,52 @@ class Row(NamedTuple):
 def print_status(shown: dict[str, Any]) -> None:
     """Print the objects of a List that have a status, then the problems."""
     console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else WIDTH)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name.upper(), overflow="fold", no_wrap=name in SHOWN)
-    for item in shown["items"]:
-        for row in rows(item):
-            table.add_row(row.title, row.part, *(_cell(row, kind) for kind in SHOWN), detail(row))
+    found = [row for item in shown["items"] for row in rows(item)]
     with console.capture() as drawn:
-        console.print(table)
+        if _fits(found, console.width):
+            console.print(_table(found))
+        else:
+            console.print(_stacked(found), soft_wrap=True)
         for problem in shown.get("problems", ()):
             style = "yellow" if problem["severity"] == "warning" else "red"
             console.print(Text(_sentence(problem), style=style), soft_wrap=True)
     for line in drawn.get().splitlines():
         print(line.rstrip())
+
+
+def _fits(found: list[Row], width: int) -> bool:
+    """Whether the table leaves room for what is said in its last column."""
+    title, part = (max((len(row[place]) for row in found), default=0) for place in (0, 1))
+    room = width - title - part - sum(map(len, SHOWN)) - GAPS
+    return room >= LEAST_DETAIL or all(len(line) <= room for row in found for line in str(detail(row)).splitlines())
+
+
+def _table(found: list[Row]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name.upper(), overflow="fold", no_wrap=name in SHOWN)
+    for row in found:
+        table.add_row(row.title, row.part, *(_cell(row, kind) for kind in SHOWN), detail(row))
+    return table
+
+
+def _stacked(found: list[Row]) -> Text:
+    """For a narrow terminal: the object, below it its parts and their conditions, below each of them what is wrong."""
+    text = Text()
+    for row in found:
+        text.append(f"{row.title}\n" if row.title else "", style="bold")
+        text.append(f"  {row.part}" if row.part else " ")
+        for kind in SHOWN:
+            cell = _cell(row, kind)
+            text.append(f" {kind} " if cell.plain else "").append_text(cell)
+        said = detail(row)
+        if said.plain == row.note:
+            text.append(f"  {row.note}" if row.note else "")
+        else:
+            for line in said.split():
+                text.append("\n    ").append_text(line)
+        text.append("\n")
+    return text
 
 
 def rows(item: dict[str, Any]) -> Iterator[Row]:

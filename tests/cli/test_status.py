@@ -101,3 +101,24 @@ def test_one_fault_is_told_once_with_all_its_reasons(capsys: pytest.CaptureFixtu
     assert main(["status", str(tmp_path)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Invalid, InvalidCertificateRef: Secret default/nowhere does not exist" in said
+
+
+def test_a_narrow_terminal_gets_lines_in_place_of_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gatewayd.cli.tables.WIDTH", 80)
+    assert main(["status", str(ROOT / "config" / "cross-namespace")]) == 0
+    assert capsys.readouterr().out.splitlines()[:10] == [
+        "HTTPRoute payroll/payroll",
+        "  parent infra/shared Accepted False ResolvedRefs True",
+        "    NotAllowedByListeners: allowedRoutes.namespaces of Gateway infra/shared does not admit namespace payroll",
+        "GatewayClass gatewayd",
+        "  Accepted True",
+        "Gateway infra/shared",
+        "  Accepted True Programmed True ResolvedRefs True  at 127.0.0.1",
+        "  listener http Accepted True Programmed True ResolvedRefs True  1 route",
+        "HTTPRoute shop/shop",
+        "  parent infra/shared Accepted True ResolvedRefs False",
+    ]
+    assert main(["status", QUICKSTART]) == 0  # little is said there: the table fits
+    assert "GatewayClass gatewayd" in capsys.readouterr().out
