@@ -62,19 +62,6 @@ SILENT = frozenset({"CustomResourceDefinition", "ValidatingAdmissionPolicy", "Va
 OUR_GROUPS = frozenset({GATEWAY, EXPERIMENTAL, OURS})
 
 
-def decode_all(documents: Iterable[Document]) -> tuple[list[Object], list[Problem]]:
-    """Decode many documents: Lists are expanded, and an unknown kind is reported once."""
-    objects: list[Object] = []
-    problems: list[Problem] = []
-    for document in documents:
-        for each in expand(document):
-            item, found = decode(each)
-            problems += found
-            if item is not None:
-                objects.append(item)
-    return objects, once_a_kind(problems)
-
-
 def once_a_kind(problems: Iterable[Problem]) -> list[Problem]:
     """Without the second and later warnings about the same unknown kind."""
     seen: set[str] = set()

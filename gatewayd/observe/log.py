@@ -21,7 +21,7 @@ import orjson
 
 LINE_BYTES = 4096
 WAITING_LINES = 256  # lines kept for a reader that is slow; 1 MiB at most
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LEVELS = {"info": 20, "warning": 30, "error": 40}
 TEXT_LIMIT = 1024  # characters of one field of a line that is too long
 
 
@@ -76,10 +76,6 @@ class Log:
         self._fields = fields
         self._waiting: deque[bytes] = deque()
         self.dropped = 0
-
-    def debug(self, message: str, **fields: Any) -> None:
-        """Detail for somebody who looks for a fault."""
-        self.line("debug", message, fields)
 
     def info(self, message: str, **fields: Any) -> None:
         """Something that happened as it should."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gatewayd.proxy.asking import Asking
 from gatewayd.proxy.blame import blame
 from gatewayd.proxy.bodies import OVERFLOW
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.replies import PHRASES
 from gatewayd.routing.authorization import Facts, NoVerdictError, Verdict
 from gatewayd.routing.cors import CrossOriginEdit
@@ -40,7 +41,6 @@ _FAILURES = {
 }
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = response_head(100, b"Continue")
-_NEVER = float("inf")
 
 
 class Guard:
@@ -69,7 +69,7 @@ class Guard:
         self._asking: Asking | None = None
         self._body = bytearray()  # not a list: pieces may be small and many
         self._kept = 0
-        self.deadline = _NEVER
+        self.deadline = NEVER
         self.wants_body = False
 
     # -- the question ----------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ class Guard:
         runtime = exchange.port.runtime
         exchange.guard = None
         runtime.timed.discard(self)
-        self.deadline = _NEVER  # a sweep that goes on has it in its list
+        self.deadline = NEVER  # a sweep that goes on has it in its list
         if self._authorizer.body:
             runtime.bodies.drop(self, self._kept)
             self._kept = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.gone import GONE
-from gatewayd.proxy.sender2 import CORKED, NEVER, Sender2, Stream2
+from gatewayd.proxy.sender2 import CORKED, Sender2, Stream2
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ConnectionFault, ErrorCode, StreamFault
 from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge

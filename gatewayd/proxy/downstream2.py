@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, NEVER, STREAM_WINDOW, Connection2
+from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Connection2
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.request2 import RequestStream
 from gatewayd.proxy.sender2 import CORKED
 from gatewayd.wire import fields2, frames

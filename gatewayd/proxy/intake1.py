@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.replies1 import Replies1
 from gatewayd.proxy.sips import SIP, Sips
 from gatewayd.proxy.splice import LONG, Splice, splice
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.wire.body import ChunkedBody
 
-NEVER = float("inf")
 DRAINING = -2  # of `left`: what still comes is read and dropped
 
 

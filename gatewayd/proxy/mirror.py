@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from gatewayd.proxy.attempts import KEPT_BODY
 from gatewayd.proxy.subrequest import Subrequest
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from gatewayd.upstream.backend import Backend
     from gatewayd.wire.head import RequestHead
 
-KEPT_BODY = 65536  # bytes of a request's body that are copied; requests with more are not mirrored
 IN_FLIGHT = 64  # copies in flight of one worker
 IN_FLIGHT_EACH = 32  # those of them to one backend: one that hangs leaves room for the others
 IN_FLIGHT_BYTES = 1 << 20  # bytes of their bodies

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
+from gatewayd.proxy.reset import reset_at_close
 from gatewayd.wire.body import chunks, last_chunk
 from gatewayd.wire.fields import allowed_trailers
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DISCARD = 65536  # bytes of a body that are read for the sake of keeping a connection
 JOIN_BELOW = 32768  # one write (one system call) for head and body; above, copying costs more than the call
-RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds: the close throws away and sends RST
 NO_BODY = frozenset({204, 304})
 
 
@@ -140,7 +139,7 @@ class Replies1(asyncio.BaseProtocol):
         self.keep = False
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            reset_at_close(sock)
         self.transport.abort()
 
     def _persist(self) -> bytes:

@@ -7,9 +7,10 @@ from secrets import token_bytes
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.exchange import Exchange
 from gatewayd.proxy.replies import text
-from gatewayd.proxy.sender2 import NEVER, Stream2
+from gatewayd.proxy.sender2 import Stream2
 from gatewayd.proxy.stream_transport import ACCEPT, StreamTransport, accept_of
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire import fields2, frames, grpc

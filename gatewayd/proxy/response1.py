@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from gatewayd.upstream.endpoint import Endpoint
     from gatewayd.wire.body import ChunkedBody
 
-NEVER = float("inf")
 
 
 class Response1(asyncio.Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.sender2 import NEVER, Stream2
+from gatewayd.proxy.deadline import NEVER
+from gatewayd.proxy.sender2 import Stream2
 from gatewayd.proxy.stream_transport import StreamTransport, accept_of
 from gatewayd.wire import fields2
 from gatewayd.wire.frames import ErrorCode, StreamFault

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.budget2 import Budget
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ErrorCode
 from gatewayd.wire.hpack_encode import Encoder
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from gatewayd.proxy.runtime import Runtime
     from gatewayd.wire.fields import Fields
 
-NEVER = float("inf")
 INITIAL_WINDOW = 65535  # RFC 9113 section 6.9.2
 MAX_FRAME = 16384
 QUEUE = 65536  # bytes of one stream that wait for a window before its source is paused

@@ -12,6 +12,8 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.deadline import NEVER
+from gatewayd.proxy.reset import reset_at_close
 from gatewayd.routing.snapshot import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 _READ = 65536
 _BULK_AFTER = 4  # full reads in a row make a direction one of bulk
-_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds
 
 
 class Stream:
@@ -62,7 +63,7 @@ class Stream:
         self.server: socket.socket | None = None
         self.began = monotonic()
         self.connected = 0.0
-        self.deadline = float("inf")
+        self.deadline = NEVER
         self.rule: Rule | None = None
         self.listener = port.table.listeners.default
         self.backend: Backend | None = None
@@ -170,7 +171,7 @@ class Stream:
             self.reason = reason
             for sock in (self.client, self.server):
                 if sock is not None:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    reset_at_close(sock)
         for direction in self._ends:
             direction.stop()
         if self.server is not None:

@@ -11,6 +11,7 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.gone import GONE
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from gatewayd.proxy.port import Port
 
 _RECORD = 16384  # RFC 8446 section 5.1: no record carries more
-NEVER = float("inf")
 
 
 class TlsConnection(asyncio.Protocol):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.response1 import NEVER, Response1
+from gatewayd.proxy.deadline import NEVER
+from gatewayd.proxy.response1 import Response1
 from gatewayd.wire.body import ChunkedBody, chunks, last_chunk
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE, UNTIL_END
 from gatewayd.wire.head import parse_response

@@ -7,7 +7,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, NEVER, STREAM_WINDOW, Connection2
+from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Connection2
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.response2 import ResponseStream
 from gatewayd.wire import frames
 from gatewayd.wire.frames import PREFACE, ConnectionFault, ErrorCode

@@ -336,4 +336,3 @@ def apply(old: Snapshot, change: Change) -> Snapshot:
 
 encode = msgspec.msgpack.Encoder().encode
 decode_change = msgspec.msgpack.Decoder(Change).decode
-decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode

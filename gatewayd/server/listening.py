@@ -183,36 +183,37 @@ def _close(sockets: Iterable[socket.socket]) -> None:
         sock.close()
 
 
+# errno of bind -> (reason word of the Gateway API's conditions, what is wrong, what to do about it).
+_FAULTS = {
+    errno.EADDRINUSE: (
+        "PortUnavailable",
+        "another process uses the port",
+        "stop it (ss -tanp 'sport = :{port}' shows it) or move the port: --port-map {number}=OTHER",
+    ),
+    errno.EACCES: (
+        "PortUnavailable",
+        "this user may not use the port",
+        "run with --port-map {number}={free}, or give the process CAP_NET_BIND_SERVICE",
+    ),
+    errno.EADDRNOTAVAIL: (
+        "AddressNotUsable",
+        "this host has no such address",
+        "add it (ip address add {address} dev lo) or use --address-pool with addresses of this host",
+    ),
+    errno.EMFILE: (
+        "PortUnavailable",
+        "the limit of open files is reached",
+        "raise it: ulimit -n, or LimitNOFILE of the service",
+    ),
+}
+_FAULTS[errno.EPERM] = _FAULTS[errno.EACCES]
+_FAULTS[errno.ENFILE] = _FAULTS[errno.EMFILE]
+
+
 def explain(port: PortPlan, number: int, text: str) -> Unbound:
     """The reason word (Gateway API conditions), the message and the hint for an errno of bind."""
     where = f"{f'[{port.address}]' if ':' in port.address else port.address or '*'}:{port.port}"
-    if number == errno.EADDRINUSE:
-        return Unbound(
-            port,
-            "PortUnavailable",
-            f"cannot listen on {where}: another process uses the port",
-            f"stop it (ss -tanp 'sport = :{port.port}' shows it) or move the port: --port-map {port.number}=OTHER",
-        )
-    if number in (errno.EACCES, errno.EPERM):
-        return Unbound(
-            port,
-            "PortUnavailable",
-            f"cannot listen on {where}: this user may not use the port",
-            f"run with --port-map {port.number}={port.number + 8000 if port.number < 57000 else 8080}, "
-            "or give the process CAP_NET_BIND_SERVICE",
-        )
-    if number == errno.EADDRNOTAVAIL:
-        return Unbound(
-            port,
-            "AddressNotUsable",
-            f"cannot listen on {where}: this host has no such address",
-            f"add it (ip address add {port.address} dev lo) or use --address-pool with addresses of this host",
-        )
-    if number in (errno.EMFILE, errno.ENFILE):
-        return Unbound(
-            port,
-            "PortUnavailable",
-            f"cannot listen on {where}: the limit of open files is reached",
-            "raise it: ulimit -n, or LimitNOFILE of the service",
-        )
-    return Unbound(port, "PortUnavailable", f"cannot listen on {where}: {text}")
+    reason, fault, hint = _FAULTS.get(number, ("PortUnavailable", text, ""))
+    free = port.number + 8000 if port.number < 57000 else 8080
+    hint = hint.format(port=port.port, number=port.number, free=free, address=port.address)
+    return Unbound(port, reason, f"cannot listen on {where}: {fault}", hint)

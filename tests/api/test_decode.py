@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from gatewayd.api.core import ConfigMap, Secret
-from gatewayd.api.decode import KINDS, decode, decode_all, key_of
+from gatewayd.api.decode import KINDS, decode, key_of
 from gatewayd.api.documents import load
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
 from gatewayd.api.shape import shape_of
+from tests.decoding import decode_all
 
 VALID = Path(__file__).parent / "cases" / "valid" / "all-kinds.yaml"
 

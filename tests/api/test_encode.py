@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from gatewayd.api.decode import decode_all
 from gatewayd.api.documents import load
 from gatewayd.api.encode import to_plain
 from gatewayd.api.objects import Object
+from tests.decoding import decode_all
 
 VALID = Path(__file__).parent / "cases" / "valid" / "all-kinds.yaml"
 

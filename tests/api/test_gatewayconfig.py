@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import msgspec
 
-from gatewayd.api.decode import decode_all
 from gatewayd.api.documents import load
 from gatewayd.api.gatewayconfig import SETTINGS, GatewayConfig, GatewayConfigSpec
 from gatewayd.routing.snapshot import Settings
+from tests.decoding import decode_all
 
 
 def config(spec: str) -> GatewayConfig:

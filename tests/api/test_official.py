@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gatewayd.api.decode import decode_all
 from gatewayd.api.documents import load
 from gatewayd.api.objects import Object
 from gatewayd.api.problem import Problem
+from tests.decoding import decode_all
 
 FOLDER = Path(__file__).parents[3] / "shared" / "gateway-api"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="no copy of the official manifests beside this checkout")

@@ -39,7 +39,6 @@ def test_lines_below_the_level_are_not_written(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     log = Log(writer, "warning")
     log.info("no")
-    log.debug("no")
     log.error("yes")
     assert os.read(reader, 65536).count(b"\n") == 1
 

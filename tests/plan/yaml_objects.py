@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatewayd.api.decode import decode_all
 from gatewayd.api.documents import load
 from gatewayd.api.objects import Object, Objects
+from tests.decoding import decode_all
 
 SHARED = Path(__file__).parents[3] / "shared" / "gateway-api"
 OUR_CLASS = """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,12 +13,12 @@ from gatewayd.routing.snapshot import (
     Snapshot,
     apply,
     decode_change,
-    decode_snapshot,
     difference,
     encode,
 )
 from tests.routing.random_plans import DICE, a_port, some_routes
 
+decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 _keys = st.sampled_from(["a", "b", "c"])
 _endpoints = st.lists(st.tuples(st.sampled_from(["10.0.0.1", "::1"]), st.integers(1, 3)), max_size=2).map(tuple)
 _backends = st.dictionaries(
