@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gatewayd.wire.body import ChunkedBody
 
 
-
 class Response1(asyncio.Protocol):
     """The receiving half of `upstream1.Upstream1` for bodies: `left` is what is still to come, None before the head;
     `splice` moves it while it is long and both sides are in clear text. `keep` says whether the connection may be used
