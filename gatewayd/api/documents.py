@@ -35,25 +35,32 @@ Lines = int | tuple[int, Any]
 
 
 class Document(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One document. `lines` mirrors `value`: a line for a scalar, (line, children) for a mapping or sequence."""
+    """One document. `lines` mirrors `value`: a line for a scalar, (line, children) for a mapping or sequence; it stands
+    `moved` lines further down by now.
+    """
 
     file: str
     line: int
     value: dict[str, Any]
     lines: Lines
+    moved: int = 0
+
+    def further(self, down: int) -> Document:
+        """The same document, so many lines further down."""
+        return Document(self.file, self.line + down, self.value, self.lines, self.moved + down)
 
     def line_of(self, path: Path) -> int:
         """The line of the field at `path` (keys and indices), or of its nearest parent that is written."""
         lines = self.lines
         for step in path:
             if isinstance(lines, int):
-                return lines
+                break
             children = lines[1]
             known = step in children if isinstance(children, dict) else _within(step, children)
             if not known:
-                return lines[0]
+                break
             lines = children[step]
-        return lines if isinstance(lines, int) else lines[0]
+        return self.moved + (lines if isinstance(lines, int) else lines[0])
 
 
 def _within(step: str | int, children: list[Lines]) -> bool:

@@ -37,6 +37,10 @@ class Object(msgspec.Struct, frozen=True, eq=False, gc=False):
         """`HTTPRoute shop/cart`, as problems write it."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
+    def further(self, down: int) -> Object:
+        """The same object, in another version of its file: so many lines further down."""
+        return msgspec.structs.replace(self, line=self.line + down, document=self.document.further(down))
+
     def line_of(self, path: Path) -> int:
         """The line of a field such as ("spec", "rules", 0), or of the nearest parent that is written."""
         return self.document.line_of(path)

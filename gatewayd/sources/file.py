@@ -26,6 +26,10 @@ class Part(msgspec.Struct, frozen=True):
     invalid: tuple[str, ...] = ()
     broken: bool = False
 
+    def further(self, down: int) -> Part:
+        """The same document, so many lines further down."""
+        return msgspec.structs.replace(self, objects=tuple(item.further(down) for item in self.objects))
+
 
 class File(msgspec.Struct):
     """State of one file. `kept` are objects of an earlier reading that stay in force, since now they cannot be read.
@@ -43,16 +47,27 @@ class File(msgspec.Struct):
     failed: tuple[Problem, ...] = ()
 
     def read(self, text: bytes, earlier: Callable[[str], Object | None]) -> None:
-        """Take new content. Documents that are the same, in the same line, keep their objects as the same instances.
+        """Take new content. Documents that are the same, in the same line, keep their objects as the same instances;
+        those that moved are not read again.
 
         `earlier(key)` gives the object that is in force now, for those that became invalid.
         """
         found, problems = pieces(text, self.path)
         parts: dict[PieceKey, Part] = {}
+        elsewhere = {digest: line for line, digest in self.parts}
         for piece in found:
-            key = piece.line, hashlib.blake2b(piece.text, digest_size=16).digest()
-            parts[key] = self.parts.get(key) or part_of(piece, self.path)
+            digest = hashlib.blake2b(piece.text, digest_size=16).digest()
+            key = piece.line, digest
+            known = self.parts.get(key) or self._further(piece.line, digest, elsewhere)
+            parts[key] = known or part_of(piece, self.path)
         self._replace(parts, problems, earlier)
+
+    def _further(self, line: int, digest: bytes, elsewhere: dict[bytes, int]) -> Part | None:
+        """The part with this text, from another line; None where there is none, or where its problems name lines."""
+        if digest not in elsewhere:
+            return None
+        part = self.parts[elsewhere[digest], digest]
+        return None if part.problems else part.further(line - elsewhere[digest])
 
     def fail(self, problem: Problem) -> None:
         """The file cannot be read now: everything stays in force as it was."""

@@ -230,7 +230,6 @@ class FileSource:
             file.kept = {key: item for key, item in file.kept.items() if key not in fresh}
         return Objects(item for file in self._files.values() for item in (*file.objects, *file.kept.values()))
 
-
     def _edited(self, edits: list[Edit]) -> Objects | None:
         """The index by new versions of objects, and by one file in which objects came or went; None when it is more."""
         moving = [edit for edit in edits if not edit.same]

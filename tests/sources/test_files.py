@@ -475,7 +475,9 @@ def test_after_any_edits_it_is_as_if_read_afresh(edits: list[tuple[str, list[tup
 
 def shown(loaded: Loaded) -> list[tuple[str, str, int, str]]:
     assert loaded.objects.of("ConfigMap") == loaded.objects.all()
-    return [(item.key, item.file, item.line, value(loaded, item.name)) for item in loaded.objects.all()]
+    return [
+        (item.key, item.source(("data", "value")), item.line, value(loaded, item.name)) for item in loaded.objects.all()
+    ]
 
 
 def test_a_change_among_thousands_of_files_is_found_fast(tmp_path: Path):
