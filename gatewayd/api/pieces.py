@@ -73,7 +73,7 @@ def _cut(text: bytes) -> Iterator[tuple[int, bytes]]:
 def _unreadable(text: bytes, file: str) -> Problem | None:
     """What keeps the whole file from being read, or None."""
     if len(text) > MAX_FILE_BYTES:
-        return file_problem(file, 0, f"the file is {len(text)} bytes long", f"at most {MAX_FILE_BYTES} bytes are read")
+        return file_problem(file, 0, "the file is too long", f"at most {MAX_FILE_BYTES} bytes are read; split it")
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

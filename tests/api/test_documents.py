@@ -218,7 +218,7 @@ def test_limits_of_a_file(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pieces, "MAX_FILE_BYTES", 8)
     found, [problem] = load(b"a: 1234567\n", "f")
     assert found == []
-    assert "bytes long" in problem.message
+    assert "the file is too long" in problem.message
 
 
 def test_control_characters_cannot_forge_a_line_of_output():
