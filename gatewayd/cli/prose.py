@@ -44,6 +44,7 @@ REASONS = {
     "line_too_long": "the first line is longer than limits.requestLine of the GatewayConfig",
     "head_too_large": "the head is larger than limits.head of the GatewayConfig",
     "too_many_fields": "there are more header fields than limits.fields of the GatewayConfig",
+    "InvalidRule": "it guards something, and cannot be served as it is written",
     "ExternalAuthInvalid": "its ExternalAuth names what HTTP does not have",
     "ExternalAuthRepeated": "it has more than one ExternalAuth",
 }

@@ -20,6 +20,9 @@ from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, Persistenc
 
 _SESSIONS = frozenset({"HTTPRoute", "GRPCRoute"})
 
+# Filters without which no request may pass.
+_GUARDS = frozenset({"ExternalAuth", "ExtensionRef"})
+
 
 class Finding(NamedTuple):
     """Something to tell about one field. `verdict` is set when a reference could not be resolved, `closed` when
@@ -59,7 +62,7 @@ class RuleDraft:
             shares = tuple(self._shares(rule.backend_refs, prefix, path))
             persistence = self._persistence(rule, path)
         except UnservableError as error:
-            self.dropped = Finding(path, str(error))
+            self._drop(rule, index, source, str(error))
             return self
         if index and self.kind == "TCPRoute":
             self.not_served.append(Finding(path, "a TCPRoute is served by its first rule; this one is never used"))
@@ -76,6 +79,23 @@ class RuleDraft:
             refusal=merged.refusal,
         )
         return self
+
+    def _drop(self, rule: Any, index: int, source: str, why: str) -> None:
+        """A dropped rule leaves its requests to the next one that matches, which may guard nothing: one that guards
+        something keeps them, and answers 500.
+        """
+        path: Path = ("spec", "rules", index)
+        kinds = {spec.type for part in (rule, *rule.backend_refs) for spec in getattr(part, "filters", ())}
+        try:
+            matches = () if kinds.isdisjoint(_GUARDS) else compile_matches(self.kind, rule) or (MatchPlan(),)
+        except UnservableError:
+            matches = ()
+        if not matches:
+            self.dropped = Finding(path, why)
+            return
+        message = f"{why}; the rule guards something, so its requests are answered 500 and not left to others"
+        self.not_served.append(Finding(path, message, closed=True))
+        self.plan = RulePlan(index, source, rule.name or "", matches, refusal="InvalidRule")
 
     def _filters(self, specs: Any, prefix: bytes | None, path: Path) -> Merged:
         merged = merge(specs, prefix)

@@ -174,7 +174,7 @@ class Guard:
         if verdict.request:
             exchange.block = verdict.request.apply(exchange.block)
             exchange.trailers = verdict.request.bar(exchange.trailers)
-            exchange.changes = verdict.request
+            exchange.changes = (*exchange.changes, verdict.request)
         if verdict.response:
             exchange.reply_edits = (*exchange.reply_edits, verdict.response)
         if verdict.query_set or verdict.query_remove:

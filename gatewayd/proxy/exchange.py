@@ -38,8 +38,8 @@ class Exchange:
     `body` and `ended` hold what came with the head until a connection takes it; `replayable` says whether that is all
     of the request, so that it can be sent once more. `attempts` is None unless the rule limits time or tries again,
     `copy` unless the request is mirrored and its body is not whole yet, `guard` unless it waits to be authorized,
-    `changes` unless a service that authorized it changed it. Where the rule keeps sessions, `share` is the
-    share that was chosen, and `bound` the endpoint of the request's session if it shows one.
+    `changes` are those of services that authorized it. Where the rule keeps sessions, `share` is the share that was
+    chosen, and `bound` the endpoint of the request's session if it shows one.
     """
 
     __slots__ = (
@@ -98,7 +98,7 @@ class Exchange:
         self.attempts: Attempts | None = None
         self.copy: Copy | None = None
         self.guard: Guard | None = None
-        self.changes: Mutations | None = None
+        self.changes: tuple[Mutations, ...] = ()
         self.status = self.bytes_in = self.bytes_out = self.interims = 0
         self.reason = b""
         self.reply_edits: tuple[Any, ...] = ()
@@ -252,8 +252,9 @@ class Exchange:
         """More of the request's body came."""
         self.bytes_in += len(data)
         self.ended = ended
-        if trailers and self.changes is not None:
-            trailers = self.changes.bar(trailers)
+        if trailers:
+            for change in self.changes:
+                trailers = change.bar(trailers)
         if self.guard is not None:
             self.trailers = trailers
             self.guard.take_body(data, ended)

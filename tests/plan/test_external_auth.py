@@ -158,6 +158,22 @@ def test_what_http_does_not_have_closes_the_rule(spec: dict[str, Any]) -> None:
     assert (problem.field, problem.severity) == ("spec.rules[0].filters[0].externalAuth", "error")
 
 
+BROKEN = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "a.com"}]}}
+
+
+def test_a_rule_that_guards_something_is_closed_where_others_are_dropped() -> None:
+    """A dropped rule leaves its requests to the next one that matches."""
+    for one in (rule(filters=[BROKEN, http()]), rule(backend(filters=[BROKEN, http()]))):
+        for rules in ((one,), (one, rule())):
+            result = plan(*rules)
+            found = guarded(result)
+            assert (found.refusal, found.shares, found.index) == ("InvalidRule", (), 0)
+            assert holds("Accepted=True/Accepted gatewayd.dev/NotServed=True/UnsupportedField", conditions(result))
+            (problem,) = result.problems
+            assert (problem.field, problem.severity) == ("spec.rules[0]", "error")
+    assert guarded(plan(rule(filters=[BROKEN]), rule())).index == 1
+
+
 def test_two_of_them_close_the_rule() -> None:
     result = plan(rule(filters=[http(), call()]))
     assert guarded(result).refusal == "ExternalAuthRepeated"
