@@ -10,6 +10,7 @@ from gatewayd.proxy.gone import GONE
 from gatewayd.proxy.sender2 import CORKED, Sender2, Stream2
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ConnectionFault, ErrorCode, StreamFault
+from gatewayd.wire.heads2 import Heads
 from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Connection2(Sender2):
         "cut",
         "decoder",
         "going",
+        "heads",
         "last",
         "limits",
         "opened",
@@ -63,6 +65,7 @@ class Connection2(Sender2):
         settings = port.settings
         self.limits = FieldLimits(settings.head_bytes, settings.fields)
         self.decoder = Decoder()
+        self.heads = Heads()
         self.cut: dict[int, None] = {}
         self.last = 0
         self.credit = 0
@@ -155,10 +158,6 @@ class Connection2(Sender2):
                 return
         self._tail = data[at:] if at < size else b""
 
-    def open_later(self, stream: Any) -> None:
-        """Pass on the head of a stream with its next frame, or at the end of this read."""
-        self.opened = stream
-
     def _open(self) -> None:
         stream, self.opened = self.opened, None
         stream.open()
@@ -196,7 +195,7 @@ class Connection2(Sender2):
             fields = self.decoder.decode(block, self.limits)
         except TooLarge:
             fields = None
-        self.headers(identity, fields, bool(flags & frames.END_STREAM))
+        self.headers(identity, fields, flags & _END_STREAM != 0)
 
     def _on_data(self, identity: int, flags: int, data: bytes, begin: int, end: int) -> None:
         length = end - begin

@@ -132,7 +132,8 @@ class Downstream2(Connection2):
             stream.refuse(Refused(431, "head_too_large"))
             return
         try:
-            head = fields2.request_head(fields, ended, self.port.limits.line)
+            read = self.heads.request if self.decoder.again else fields2.request_head
+            head = read(fields, ended, self.port.limits.line)
         except Malformed as malformed:
             self.runtime.refused(self, 400, malformed.reason, monotonic())
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, malformed.reason) from None
@@ -140,7 +141,11 @@ class Downstream2(Connection2):
             stream.refuse(refused)
             return
         head.trusted = self.trusted
-        stream.begin(head, ended)
+        stream.head = head
+        if ended:
+            stream.start(b"", True)
+        else:
+            stream.await_body(head)
 
     def _old_stream(self, identity: int) -> None:
         if not identity % 2:

@@ -372,7 +372,8 @@ class Exchange:
             self.attempts.close()
         if self.guard is not None:
             self.guard.close()
-        self._count(now - self.began)
+        counters = self.rule.counters if self.rule is not None else self.port.missed(self.listener)
+        counters.add(self.status, now - self.began, self.bytes_in, self.bytes_out)
         if self.settings.access_log:
             self.port.runtime.log_exchange(self, now)
         up, self.up = self.up, None
@@ -380,7 +381,3 @@ class Exchange:
             up.release(now)
         down, self.down = self.down, None
         down.finished(now)
-
-    def _count(self, seconds: float) -> None:
-        counters = self.rule.counters if self.rule is not None else self.port.missed(self.listener)
-        counters.add(self.status, seconds, self.bytes_in, self.bytes_out)

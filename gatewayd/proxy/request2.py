@@ -66,16 +66,13 @@ class RequestStream(Stream2):
 
     # -- the request -----------------------------------------------------------------------------------------------
 
-    def begin(self, head: RequestHead, ended: bool) -> None:
-        """The head came."""
-        self.head = head
-        if ended:
-            self.start(b"", True)
-        elif head.upgrade:
+    def await_body(self, head: RequestHead) -> None:
+        """The head came without the end."""
+        if head.upgrade:
             self._ask_for_tunnel(head)
         else:
             self.left = head.length
-            self.connection.open_later(self)
+            self.connection.opened = self
 
     def _ask_for_tunnel(self, head: RequestHead) -> None:
         """A WebSocket (RFC 8441). HTTP/1.1 wants a key for it; what the client sends meanwhile waits here."""
@@ -201,7 +198,7 @@ class RequestStream(Stream2):
         if self.ended_out:
             return
         if trailers and ended:
-            self.connection.send_last(self, data, fields2.trailer_fields(trailers))
+            self.connection.send_last(self, data, fields2.trailer_lines(trailers))
         elif data or ended:
             self.connection.send(self, data, ended)
 

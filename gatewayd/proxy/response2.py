@@ -73,7 +73,8 @@ class ResponseStream(Stream2):
         cut = block.rfind(b"\r\n")
         lines, last = block[:cut], block[cut:]
         if ended:
-            self._watch(exchange.sent + self._first_byte(exchange))
+            self.deadline = exchange.sent + self._first_byte(exchange)
+            connection.runtime.timed.add(self)
         if head.upgrade:
             connection.send_fields(self, start, fields2.request_block(head, block), False)
         elif ended and not body and not trailers:
@@ -86,7 +87,7 @@ class ResponseStream(Stream2):
 
     def _send(self, data: bytes, ended: bool, trailers: bytes) -> None:
         if trailers and ended:
-            self.connection.send_last(self, data, fields2.trailer_fields(trailers))
+            self.connection.send_last(self, data, fields2.trailer_lines(trailers))
         elif data or ended:
             self.connection.send(self, data, ended)
 
@@ -99,7 +100,7 @@ class ResponseStream(Stream2):
     def _await_response(self, ended: bool) -> None:
         """The deadline of what comes next from the backend."""
         if self.paused:
-            self._watch(NEVER)
+            self.unwatch()
         elif self.answered:
             self._watch(monotonic() + self.patience)
         elif ended and self.exchange is not None:
@@ -151,7 +152,9 @@ class ResponseStream(Stream2):
             self._refuse(exchange, Refused(502, "head_too_large"))
             return
         try:
-            head = fields2.response_head(fields, ended, exchange.head.method)
+            connection = self.connection
+            read = connection.heads.response if connection.decoder.again else fields2.response_head
+            head = read(fields, ended, exchange.head.method)
             if head.status < 200:
                 self._take_interim(exchange, head)
                 return
@@ -168,7 +171,7 @@ class ResponseStream(Stream2):
             exchange.respond(head, b"", True, b"", monotonic())
         else:
             self.head = head
-            self.connection.open_later(self)
+            self.connection.opened = self
 
     def open(self) -> None:
         """Nothing came of the body so far."""
@@ -265,7 +268,8 @@ class ResponseStream(Stream2):
     def release(self, now: float) -> None:
         """The exchange is over."""
         self.exchange = None
-        self.unwatch()
+        if self.deadline != NEVER:
+            self.unwatch()
         connection = self.connection
         if connection.streams.get(self.id) is not self:
             return
@@ -296,7 +300,7 @@ class ResponseStream(Stream2):
         """The client cannot take more of the response: no credit until it can."""
         self.paused = self.held = True
         if not self.queue:
-            self._watch(NEVER)
+            self.unwatch()
 
     def resume(self) -> None:
         """The client takes more again."""
@@ -311,6 +315,7 @@ class ResponseStream(Stream2):
 
     def unwatch(self) -> None:
         """Nothing is due any more."""
+        self.deadline = NEVER
         self.connection.runtime.timed.discard(self)
 
     def expire(self, now: float) -> None:

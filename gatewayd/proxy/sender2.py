@@ -16,13 +16,17 @@ from gatewayd.wire.frames import ErrorCode
 from gatewayd.wire.hpack_encode import Encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gatewayd.proxy.runtime import Runtime
     from gatewayd.wire.fields import Fields
+    from gatewayd.wire.hpack import Field
 
 INITIAL_WINDOW = 65535  # RFC 9113 section 6.9.2
 MAX_FRAME = 16384
 QUEUE = 65536  # bytes of one stream that wait for a window before its source is paused
 WRITE_NOW = 32768  # so much of a body is not held until the end of the turn
+_pack = frames.FRAME_HEADER.pack
 # What is planned for frames that were written: a flush at the end of the turn, or of the read that goes on.
 LATER, CORKED = 1, 2
 # What is written to a peer that does not read: frames that no window holds back.
@@ -33,9 +37,9 @@ MAX_UNREAD_BYTES = 1 << 20
 class Stream2:
     """One stream. `window` is what may still be sent, `credit` what was received and not yet given back.
 
-    `queue` waits for a window, and `queue_end` is what ends the stream after it: trailers, or () for none; None while
-    more is to come. `full`: the source was told to pause. `moved`: some of the queue left since this was looked at.
-    `held`: credit is withheld, because whoever takes the bytes cannot take more.
+    `queue` waits for a window, and `queue_end` is what ends the stream after it: lines of trailers, b"" for none; None
+    while more is to come. `full`: the source was told to pause. `moved`: some of the queue left since this was looked
+    at. `held`: credit is withheld, because whoever takes the bytes cannot take more.
     """
 
     __slots__ = (
@@ -62,7 +66,7 @@ class Stream2:
         self.credit = 0
         self.ended_in = self.ended_out = self.held = self.full = self.moved = False
         self.queue = b""
-        self.queue_end: Fields | tuple[()] | None = None
+        self.queue_end: bytes | None = None
 
     def give_credit(self) -> None:
         """Let the peer send as much again as was taken."""
@@ -173,12 +177,16 @@ class Sender2(asyncio.BaseProtocol):
                 return
         self.transport.write(data)
 
-    def send_fields(self, stream: Stream2, fields: Fields, lines: bytes, ended: bool, last: bytes = b"") -> None:
+    def send_fields(
+        self, stream: Stream2, fields: Iterable[Field], lines: bytes, ended: bool, last: bytes = b""
+    ) -> None:
         """A field section: pairs, and after them the lines of blocks in HTTP/1.1's form."""
         self.budget.useful += 1
         self._out.append(frames.headers(stream.id, self.encoder.encode(fields, lines, last), ended))
         if ended:
-            self._end_out(stream)
+            stream.ended_out = True
+            if stream.ended_in:
+                self.forget(stream)
         if self._out and not self._planned:
             self._plan()
 
@@ -193,15 +201,18 @@ class Sender2(asyncio.BaseProtocol):
         stream.window -= size
         self.budget.useful += 2
         identity = stream.id
-        head = frames.headers(identity, self.encoder.encode(fields, lines, last), False)
-        self._out.append(b"%b%b%b" % (head, frames.data_header(identity, size, True), data))
+        self._out += (
+            frames.headers(identity, self.encoder.encode(fields, lines, last), False),
+            _pack(size << 8 | frames.DATA, frames.END_STREAM, identity),
+            data,
+        )
         stream.ended_out = True
         if stream.ended_in:
             self.forget(stream)
         if self._out and not self._planned:
             self._plan()
 
-    def send_last(self, stream: Stream2, data: bytes, trailers: Fields) -> None:
+    def send_last(self, stream: Stream2, data: bytes, trailers: bytes) -> None:
         """The last bytes of a body, and trailers. They are coded when their turn comes: codes depend on the order."""
         if not trailers:
             self.send(stream, data, True)
@@ -211,7 +222,7 @@ class Sender2(asyncio.BaseProtocol):
         if stream.queue:
             stream.queue_end = trailers
         else:
-            self.send_fields(stream, trailers, b"", True)
+            self.send_fields(stream, (), trailers, True)
 
     def send(self, stream: Stream2, data: bytes, ended: bool) -> None:
         """Bytes of a body, as far as the windows allow; the rest waits."""
@@ -234,7 +245,7 @@ class Sender2(asyncio.BaseProtocol):
         waits = not stream.queue
         stream.queue += data
         if ended:
-            stream.queue_end = ()
+            stream.queue_end = b""
         self.waiting[stream] = None
         if not self.write_paused:
             self._pump_stream(stream, 1 << 31)
@@ -272,17 +283,17 @@ class Sender2(asyncio.BaseProtocol):
         stream.moved = True
         self.budget.useful += 1 + (len(data) >> 14)
         end = None if stream.queue else stream.queue_end
-        self.write(frames.data(stream.id, data, end == ()))
+        self.write(frames.data(stream.id, data, end == b""))
         if len(data) > WRITE_NOW // 4:
             self.flush()
         if not stream.queue:
             self._emptied(stream, end)
         return True
 
-    def _emptied(self, stream: Stream2, end: Fields | tuple[()] | None) -> None:
+    def _emptied(self, stream: Stream2, end: bytes | None) -> None:
         self.waiting.pop(stream, None)
         if end:
-            self.send_fields(stream, end, b"", True)
+            self.send_fields(stream, (), end, True)
         elif end is not None:
             self._end_out(stream)
         if not self.write_paused:
@@ -320,5 +331,6 @@ class Sender2(asyncio.BaseProtocol):
     def forget(self, stream: Stream2) -> None:
         """A stream is over in both directions."""
         if self.streams.pop(stream.id, None) is not None:
-            self.waiting.pop(stream, None)
+            if self.waiting:
+                self.waiting.pop(stream, None)
             self.stream_over()

@@ -112,32 +112,34 @@ class Upstream2(Connection2):
         """Open a stream for the exchange and send its request."""
         self.deadline = NEVER
         self.settings = exchange.settings
-        stream = ResponseStream(self, 0, exchange)
-        exchange.up = stream
         if exchange.head.upgrade and not self.tunnels:
-            self._ask(stream, exchange)
+            self._ask(exchange)
             return
-        self._open_stream(stream)
-        streams = self.streams
-        if len(streams) < self.peer_streams and not self.going and not self.write_paused:
+        self.last = identity = self.last + 2
+        stream = self.streams[identity] = exchange.up = ResponseStream(self, identity, exchange)
+        if identity >= LAST_STREAM - 1:
+            self._take_no_more()
+        if len(self.streams) < self.peer_streams and not self.going and not self.write_paused:
             self.endpoint.idle[self] = None  # it was taken out of the pool to be used
         stream.send_head(body, ended, trailers)
         self.blocked = stream.blocked
 
-    def _open_stream(self, stream: ResponseStream) -> None:
-        self.last = stream.id = self.last + 2
-        self.streams[self.last] = stream
-        if self.last >= LAST_STREAM - 1:
-            self._take_no_more()
-
-    def _ask(self, stream: ResponseStream, exchange: Exchange) -> None:
+    def _ask(self, exchange: Exchange) -> None:
         """A WebSocket waits until the backend has said whether it takes any."""
+        exchange.up = stream = ResponseStream(self, 0, exchange)
         if self.settled:
             exchange.upstream_lost(b"upstream_without_websocket")
             self.stream_over()
         else:
             self.deadline = monotonic() + stream.settings.first_byte_timeout
             self._asking.append(stream)
+
+    def _open_stream(self, stream: ResponseStream) -> None:
+        """The number of a stream that waited."""
+        self.last = stream.id = self.last + 2
+        self.streams[self.last] = stream
+        if self.last >= LAST_STREAM - 1:
+            self._take_no_more()
 
     def give_up_waiting(self, stream: ResponseStream) -> None:
         """Its client left before it was opened."""

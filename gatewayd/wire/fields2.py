@@ -8,14 +8,13 @@ were seen before, which is most of them on a warm connection, are one lookup of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
-from gatewayd.wire.fields import FORBIDDEN_TRAILERS, Fields, allowed_trailers, join_block, split_block, without
+from gatewayd.wire.fields import Fields, allowed_trailers, split_block, without
 from gatewayd.wire.framing import UNTIL_END
 from gatewayd.wire.head import RequestHead, ResponseHead
 from gatewayd.wire.hpack import Field
 from gatewayd.wire.refused import Refused
-from gatewayd.wire.sorter2 import BARRED, PSEUDO, REQUESTS, RESPONSES, VALUE, Malformed, pseudo_fields
+from gatewayd.wire.sorter2 import REQUESTS, RESPONSES, TRAILERS, Malformed, pseudo_fields
 from gatewayd.wire.target import normal_path, split_authority
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -228,31 +227,34 @@ def response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> Resp
     """The head of a response to a request with `method`; `ended` says that its HEADERS had END_STREAM. `length` is what
     follows: 0 or more octets, or UNTIL_END. Refused: 502.
     """
-    try:
-        return _response_head(fields, ended, method)
-    except Refused as refused:
-        raise Malformed(502, refused.reason) from None
-
-
-def _response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
     if fields and fields[0][0] == b":status" and (len(fields) == 1 or fields[1][0][:1] != b":"):
         status = _STATUSES.get(fields[0][1])
     else:
-        pseudo_fields(fields, _RESPONSE_PSEUDO)
         status = None
     if status is None:
-        raise Malformed(502, "bad_status")
+        raise Malformed(502, _bad_status(fields))
     head = ResponseHead()
-    head.block, head.specials = RESPONSES.sort(fields[1:])
     head.status = status
     head.reason = b""
     head.end = 0
     head.keep_alive = True
-    length = head.specials.get(b"content-length")
-    head.length = UNTIL_END if length is None else _length(length)
-    if ended or status < 200 or status in _NO_BODY or method == b"HEAD":
-        _expect_no_body(head, ended, method)
+    try:
+        head.block, head.specials = RESPONSES.sort(fields[1:])
+        length = head.specials.get(b"content-length")
+        head.length = UNTIL_END if length is None else _length(length)
+        if ended or status < 200 or status in _NO_BODY or method == b"HEAD":
+            _expect_no_body(head, ended, method)
+    except Refused as refused:
+        raise Malformed(502, refused.reason) from None
     return head
+
+
+def _bad_status(fields: tuple[Field, ...]) -> str:
+    try:
+        pseudo_fields(fields, _RESPONSE_PSEUDO)
+    except Refused as refused:
+        return refused.reason
+    return "bad_status"
 
 
 def _expect_no_body(head: ResponseHead, ended: bool, method: bytes) -> None:
@@ -294,22 +296,31 @@ def response_fields(head: ResponseHead) -> Fields:
 # -- trailers ----------------------------------------------------------------------------------------------------------
 
 
-def trailer_block(fields: Iterable[Field]) -> bytes:
+def trailer_block(fields: tuple[Field, ...]) -> bytes:
     """The block of received trailers: those that may be forwarded (RFC 9110 section 6.5.1). Malformed: a pseudo-field,
     a field of the connection, and what is outside the grammar (sections 8.1 and 8.2).
     """
-    found: Fields = []
-    for name, value in fields:
-        kind = RESPONSES.kind(name)
-        if kind in (PSEUDO, BARRED):
-            raise Malformed(400, "bad_trailers")
-        if VALUE.fullmatch(value) is None:
-            raise Malformed(400, "bad_value")
-        if name.replace(b"_", b"-") not in FORBIDDEN_TRAILERS:
-            found.append((name, value))
-    return join_block(found)
+    try:
+        return TRAILERS.sort(fields)[0]
+    except Malformed as malformed:
+        raise Malformed(400, _TRAILER_REASONS.get(malformed.reason, malformed.reason)) from None
 
 
-def trailer_fields(block: bytes) -> Fields:
-    """The trailers to send, from a block of either version."""
-    return split_block(allowed_trailers(block))
+_TRAILER_REASONS = {"pseudo_field_late": "bad_trailers", "connection_field": "bad_trailers"}
+
+# Trailers that were sent, as the lines that may be: those of gRPC are nearly all the same.
+_trailers: dict[bytes, bytes] = {}
+_MAX_TRAILERS = 256
+_MAX_TRAILER_BYTES = 128
+
+
+def trailer_lines(block: bytes) -> bytes:
+    """The lines of the trailers to send, from a block of either version."""
+    found = _trailers.get(block)
+    if found is None:
+        found = allowed_trailers(block)
+        if len(block) <= _MAX_TRAILER_BYTES:
+            if len(_trailers) >= _MAX_TRAILERS:
+                _trailers.clear()
+            _trailers[block] = found
+    return found

@@ -111,6 +111,27 @@ class RequestHead:
         values = [value for known, value in self.fields if known == name]
         return b", ".join(values) if values else None
 
+    def copy(self) -> RequestHead:
+        """A head that can be edited without the other; they share `specials`."""
+        head = RequestHead()
+        head.method = self.method
+        head.path = self.path
+        head.query = self.query
+        head.minor = self.minor
+        head.host = self.host
+        head.authority = self.authority
+        head.block = self.block
+        head.specials = self.specials
+        head.length = self.length
+        head.end = self.end
+        head.keep_alive = self.keep_alive
+        head.expect = self.expect
+        head.upgrade = self.upgrade
+        head.trailers = self.trailers
+        head.trusted = self.trusted
+        head._fields = head._parameters = None
+        return head
+
     _fields: Fields | None
     _parameters: dict[bytes, bytes] | None
 
@@ -342,6 +363,18 @@ class ResponseHead:
     def declared(self) -> bytes | None:
         """The Content-Length field, also where no body follows (HEAD, 304); None when absent."""
         return self.specials.get(b"content-length")
+
+    def copy(self) -> ResponseHead:
+        """A head that can be edited without the other; they share `specials`."""
+        head = ResponseHead()
+        head.status = self.status
+        head.reason = self.reason
+        head.block = self.block
+        head.specials = self.specials
+        head.length = self.length
+        head.end = self.end
+        head.keep_alive = self.keep_alive
+        return head
 
 
 def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHead | None:

@@ -1,8 +1,8 @@
 """HPACK, the compression of field sections in HTTP/2 (RFC 7541): the decoder. The encoder is in `hpack_encode.py`.
 
-What is common is made cheap: a block of known indices is two passes in C, and a block that was seen since the table
-last changed is one lookup. What is hostile is bounded: a block whose fields exceed the limits is read to its end, for
-the state of the table, but nothing more is built of it.
+What is common is made cheap: a block that was seen since the table last changed is one lookup, and so is a literal that
+was seen before on any connection. What is hostile is bounded: a block whose fields exceed the limits is read to its
+end, for the state of the table, but nothing more is built of it.
 """
 
 from __future__ import annotations
@@ -98,6 +98,9 @@ _MAX_TEXT_BYTES = 64
 # like the texts. No representation is the beginning of another: whatever begins with the octets of one is that one.
 _MAX_LITERALS = 1024
 _MAX_LITERAL_BYTES = 64
+# Blocks of such literals, of those that were remembered, and of static indices, with what they insert: servers that
+# look nothing up send the same again and again.
+_MAX_WHOLES = 256
 _PRIVATE = frozenset(b"authorization cookie proxy-authorization set-cookie".split())
 
 
@@ -120,32 +123,45 @@ class FieldLimits(NamedTuple):
 
 
 _DEFAULT_LIMITS = FieldLimits()
-_STATIC_SIZES = [ENTRY_OVERHEAD + len(name) + len(value) for name, value in STATIC_TABLE]
-# From the octet of an index (128 + index) to the index.
-_INDICES = bytes(128) + bytes(range(128))
-
+_Entry = tuple[int, Field]  # what it counts for the size of the table and for the limits, and what it is
+_NO_ENTRY: _Entry = (0, (b"", b""))
+_STATIC_ENTRIES: list[_Entry] = [
+    _NO_ENTRY,
+    *((ENTRY_OVERHEAD + len(name) + len(value), (name, value)) for name, value in STATIC_TABLE),
+]
 # Where a literal's value begins, if it has a short index of its name: by its first octet.
 _VALUE_AT = bytes(2 if first == 0x0F else 1 for first in range(256))
-_NO_FIELD: Field = (b"", b"")
 
+
+class _Whole(NamedTuple):
+    """`size` counts for the limits; `new` is what the table gets, the last first, and `weight` what it counts there."""
+
+    fields: tuple[Field, ...]
+    size: int
+    new: list[_Entry]
+    weight: int
+
+
+_wholes: dict[bytes, _Whole] = {}
 _texts: dict[bytes, bytes] = {}
-_literals: dict[bytes, tuple[int, Field]] = {}
+_literals: dict[bytes, _Entry] = {}
 
 
 class Decoder:
     """One direction of one connection. `max_table` is what we advertised as SETTINGS_HEADER_TABLE_SIZE; the table is of
-    4,096 octets until the peer says otherwise.
+    4,096 octets until the peer says otherwise. `again`: the last block is remembered, so its fields are the very object
+    that they were before.
     """
 
-    __slots__ = ("_capacity", "_entries", "_known", "_limits", "_max_table", "_sizes", "_used")
+    __slots__ = ("_capacity", "_entries", "_known", "_limits", "_max_table", "_used", "again")
 
     def __init__(self, max_table: int = DEFAULT_TABLE) -> None:
         self._max_table = max_table
         self._capacity = DEFAULT_TABLE
         self._used = 0
+        self.again = False
         # Both tables in one list, in the order of their indices; index 0 is excluded by the octets that name it.
-        self._entries: list[Field] = [(b"", b""), *STATIC_TABLE]
-        self._sizes: list[int] = [0, *_STATIC_SIZES]
+        self._entries: list[_Entry] = [*_STATIC_ENTRIES]
         self._known: dict[bytes, tuple[Field, ...]] = {}
         self._limits = _DEFAULT_LIMITS
 
@@ -159,18 +175,20 @@ class Decoder:
         if limits is not self._limits:
             self._known.clear()
             self._limits = limits
-        found = self._known.get(block)
+        found = self._known.get(block) or self._recall(block, limits)
         if found is not None:
+            self.again = True
             return found
+        self.again = False
         try:
-            found, inserted = self._decode(block, limits)
+            found, changed = self._decode(block, limits)
         except IndexError:  # of the block or of the table
             raise HpackError("cut block or unknown index") from None
         except huffman.HuffmanError as error:
             raise HpackError(str(error)) from None
         if len(found) > limits.fields or len(found) > limits.crumbs:
             _count(found, limits)
-        if not inserted and len(block) <= _MAX_KNOWN_BYTES:
+        if not changed and len(block) <= _MAX_KNOWN_BYTES:
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
             self._known[block] = found
@@ -179,14 +197,12 @@ class Decoder:
     def _decode(self, block: bytes, limits: FieldLimits) -> tuple[tuple[Field, ...], bool]:
         """(fields, whether the table may have changed)."""
         end = len(block)
-        at = 0
-        if end and block[0] & 0xE0 == 0x20:
-            at = self._resize(block)
-        elif end and min(block) > 0x80 and max(block) < 0xFF:
-            return self._indices_alone(block, limits.size), False
+        at = self._resize(block) if end and block[0] & 0xE0 == 0x20 else 0
         changed = at > 0
+        absolute = not changed
+        inserted = 0
         left = limits.size
-        entries, sizes = self._entries, self._sizes
+        entries = self._entries
         remembered = _literals.get
         found: list[Field] = []
         while at < end:
@@ -196,38 +212,66 @@ class Decoder:
                 index = first - 128
                 if first == 0xFF:
                     index, at = _integer(block, at, 127)
-                left -= sizes[index]
-                if left >= 0:
-                    found.append(entries[index])
-                continue
-            place = at + _VALUE_AT[first] if first & 0x3F else at + 2 + (block[at + 1] & 127)
-            stop = place + 1 + (block[place] & 127)
-            known = remembered(block[at:stop])
-            if known is None:
-                stop, size, field = self._literal(block, at, first, left)
+                if index >= _FIRST_DYNAMIC:
+                    absolute = False
+                entry = entries[index]
             else:
-                size, field = known
-            at = stop
+                place = at + _VALUE_AT[first] if first & 0x3F else at + 2 + (block[at + 1] & 127)
+                stop = place + 1 + (block[place] & 127)
+                known = remembered(block[at:stop])
+                if known is None:
+                    absolute = False
+                    stop, entry = self._literal(block, at, first, left)
+                else:
+                    entry = known
+                at = stop
+                if first >= 0x40:
+                    if not inserted:
+                        self._known.clear()
+                    inserted += 1
+                    entries.insert(_FIRST_DYNAMIC, entry)
+                    self._used += entry[0]
+                    while self._used > self._capacity:  # one that is larger than the table goes too (section 4.4)
+                        self._used -= entries.pop()[0]
+            size, field = entry
             left -= size
-            if first >= 0x40:
-                changed = True
-                self._insert(field, size)
             if left >= 0:
                 found.append(field)
         if left < 0:
             raise TooLarge
-        return tuple(found), changed
+        fields = tuple(found)
+        if absolute and inserted:
+            self._keep_whole(block, fields, limits.size - left, inserted)
+        return fields, changed or inserted > 0
 
-    def _indices_alone(self, block: bytes, most: int) -> tuple[Field, ...]:
-        """The fields of a block of nothing but indices of one octet each."""
-        indices = block.translate(_INDICES)
-        if sum(map(self._sizes.__getitem__, indices)) > most:
-            raise TooLarge
-        return tuple(map(self._entries.__getitem__, indices))
+    def _keep_whole(self, block: bytes, fields: tuple[Field, ...], size: int, inserted: int) -> None:
+        """Remember a block that means the same in every table, and what it inserts."""
+        new = self._entries[_FIRST_DYNAMIC : _FIRST_DYNAMIC + inserted]
+        if len(new) == inserted and len(block) <= _MAX_KNOWN_BYTES:
+            if len(_wholes) >= _MAX_WHOLES:
+                _wholes.clear()
+            _wholes[block] = _Whole(fields, size, new, sum(entry[0] for entry in new))
 
-    def _literal(self, block: bytes, begin: int, first: int, left: int) -> tuple[int, int, Field]:
-        """(where it ends, its size, the field) of a literal at `begin`. Over the limit only what goes into the table is
-        built; its size is then of no interest.
+    def _recall(self, block: bytes, limits: FieldLimits) -> tuple[Field, ...] | None:
+        """The fields of a block that is remembered as a whole, with its insertions made; None for any other."""
+        whole = _wholes.get(block)
+        if whole is None:
+            return None
+        fields, size, new, weight = whole
+        if size > limits.size or len(fields) > min(limits.fields, limits.crumbs) or weight > self._capacity:
+            return None
+        self._known.clear()
+        entries = self._entries
+        entries[_FIRST_DYNAMIC:_FIRST_DYNAMIC] = new
+        used = self._used + weight
+        while used > self._capacity:
+            used -= entries.pop()[0]
+        self._used = used
+        return fields
+
+    def _literal(self, block: bytes, begin: int, first: int, left: int) -> tuple[int, _Entry]:
+        """(where it ends, the entry) of a literal at `begin`. Over the limit only what enters the table is built, and
+        the size of the rest is of no interest.
         """
         if first == 0x80 or 0x20 <= first < 0x40:
             raise HpackError("index zero" if first == 0x80 else "size update inside a block")
@@ -237,39 +281,19 @@ class Decoder:
         if index == most:
             index, at = _integer(block, at, most)
         if left < 0 and first < 0x40:
-            if index >= len(self._sizes):
+            if index >= len(self._entries):
                 raise HpackError("unknown index")
-            return _skip(block, at if index else _skip(block, at)), 0, _NO_FIELD
+            return _skip(block, at if index else _skip(block, at)), _NO_ENTRY
         if index:
-            name = self._entries[index][0]
+            name = self._entries[index][1][0]
         else:
             name, at = _string(block, at)
         value, at = _string(block, at)
-        field = (name, value)
-        size = len(name) + len(value) + ENTRY_OVERHEAD
-        if (
-            index < _FIRST_DYNAMIC
-            and at - begin <= _MAX_LITERAL_BYTES
-            and first & 0xF0 != 0x10
-            and name not in _PRIVATE
-        ):
-            _remember(block[begin:at], size, field)
-        return at, size, field
-
-    def _insert(self, field: Field, size: int) -> None:
-        if self._known:
-            self._known.clear()
-        self._entries.insert(_FIRST_DYNAMIC, field)
-        self._sizes.insert(_FIRST_DYNAMIC, size)
-        self._used += size
-        if self._used > self._capacity:
-            self._evict()
-
-    def _evict(self) -> None:
-        """Drop the oldest entries. One that is larger than the table goes too (section 4.4)."""
-        while self._used > self._capacity:
-            self._used -= self._sizes.pop()
-            self._entries.pop()
+        entry = (len(name) + len(value) + ENTRY_OVERHEAD, (name, value))
+        everywhere = index < _FIRST_DYNAMIC and first & 0xF0 != 0x10
+        if everywhere and at - begin <= _MAX_LITERAL_BYTES and name not in _PRIVATE:
+            _remember(block[begin:at], entry)
+        return at, entry
 
     def _resize(self, block: bytes) -> int:
         """Read the size updates that a block begins with (section 4.2); where they end."""
@@ -283,7 +307,8 @@ class Decoder:
                 raise HpackError("table size over the limit")
             self._capacity = size
             self._known.clear()
-            self._evict()
+            while self._used > size:
+                self._used -= self._entries.pop()[0]
         return at
 
 
@@ -293,10 +318,10 @@ def _count(fields: tuple[Field, ...], limits: FieldLimits) -> None:
         raise TooLarge
 
 
-def _remember(literal: bytes, size: int, field: Field) -> None:
+def _remember(literal: bytes, entry: _Entry) -> None:
     if len(_literals) >= _MAX_LITERALS:
         _literals.clear()
-    _literals[literal] = size, field
+    _literals[literal] = entry
 
 
 def _integer(block: bytes, at: int, number: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gatewayd.wire.fields import FORBIDDEN_TRAILERS
 from gatewayd.wire.hpack import Field
 from gatewayd.wire.refused import Refused
 
@@ -146,6 +147,7 @@ def _set_aside(kind: int, name: bytes, value: bytes, specials: dict[bytes, bytes
 
 REQUESTS = Sorter(_REQUEST_SPECIAL, _REQUEST_ONCE, join_cookies=True)
 RESPONSES = Sorter(_RESPONSE_SPECIAL, _RESPONSE_ONCE, join_cookies=False)
+TRAILERS = Sorter(FORBIDDEN_TRAILERS - _OF_CONNECTION, frozenset(), join_cookies=False)
 
 
 def pseudo_fields(fields: tuple[Field, ...], allowed: frozenset[bytes]) -> tuple[dict[bytes, bytes], int]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatewayd.wire import fields2
 from gatewayd.wire.fields import join_block
-from gatewayd.wire.fields2 import request_head, response_head, trailer_block, trailer_fields
+from gatewayd.wire.fields2 import request_head, response_head, trailer_block, trailer_lines
 from gatewayd.wire.frames import PREFACE, headers, settings
 from gatewayd.wire.framing import CHUNKED, UNTIL_END
 from gatewayd.wire.head import HeadLimits, parse_request, parse_response
@@ -298,12 +298,17 @@ def test_a_response_of_http1_is_sent_to_http2():
 
 
 def test_trailers():
-    assert trailer_block([(b"grpc-status", b"0"), (b"content-length", b"5"), (b"host", b"a")]) == b"\r\ngrpc-status: 0"
-    assert trailer_block([]) == b""
-    assert trailer_fields(b"\r\nGrpc-Status: 0\r\nTransfer-Encoding: chunked") == [(b"grpc-status", b"0")]
+    fields = ((b"grpc-status", b"0"), (b"content-length", b"5"), (b"transfer_encoding", b"x"), (b"host", b"a"))
+    assert trailer_block(fields) == b"\r\ngrpc-status: 0"
+    assert trailer_block(()) == b""
+    for _ in range(2):
+        assert trailer_lines(b"\r\nGrpc-Status: 0\r\nTransfer-Encoding: chunked") == b"\r\ngrpc-status: 0"
+    for number in range(1000):
+        assert trailer_lines(b"\r\nx-sum: %d" % number) == b"\r\nx-sum: %d" % number
+    assert len(fields2._trailers) <= 256
     for field in ((b":status", b"200"), (b"connection", b"x"), (b"A", b"b"), (b"a", b"b\n"), (b"a b", b"")):
         with pytest.raises(Malformed):
-            trailer_block([field])
+            trailer_block((field,))
 
 
 TEXT = st.one_of(

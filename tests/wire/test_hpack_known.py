@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.wire import hpack
-from gatewayd.wire.hpack import Decoder, HpackError
+from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge
 from gatewayd.wire.hpack_encode import Encoder
 
 
@@ -139,3 +139,69 @@ def test_a_remembered_literal_is_refused_where_it_is_cut():
     for size in range(1, len(block)):
         with pytest.raises(HpackError):
             Decoder().decode(block[:size])
+
+
+VALUE = st.sampled_from([b"", b"1", b"22", b"v" * 40])
+LITERAL = st.builds(
+    lambda start, value: start + bytes((len(value),)) + value,
+    st.sampled_from(
+        [b"\x41", b"\x5c", b"\x40\x01n", b"\x04", b"\x0f\x0d", b"\x00\x01m", b"\x7e", b"\x10\x01s", b"\x60"]
+    ),
+    VALUE,
+)
+BLOCK = st.lists(st.one_of(LITERAL, st.sampled_from([b"\x82", b"\x88", b"\xbe", b"\xc0"])), max_size=5).map(b"".join)
+RESIZES = {0: b"\x20", 40: b"\x3f\x09", 90: b"\x3f\x3b", 4096: b"\x3f\xe1\x1f"}
+
+
+@given(st.lists(BLOCK, min_size=1, max_size=6), st.lists(st.sampled_from([None, None, None, *RESIZES]), max_size=12))
+def test_blocks_that_are_known_in_every_table_change_each_alike(blocks: list[bytes], sizes: list[int | None]):
+    """The same blocks again and again, on tables of all sizes; hpack counts what is in them."""
+    theirs, ours = oracle.Decoder(), Decoder()
+    for number, block in enumerate(blocks * 4):
+        size = sizes[number] if number < len(sizes) else None
+        data = block if size is None else RESIZES[size] + block
+        try:
+            expected = tuple((bytes(name), bytes(value)) for name, value in theirs.decode(data, raw=True))
+        except oracle.HPACKError:
+            with pytest.raises(HpackError):
+                ours.decode(data)
+            return
+        assert ours.decode(data) == expected
+        assert ours.table_size == theirs.header_table._current_size
+
+
+def test_a_block_that_inserts_is_known_on_other_connections():
+    hpack._wholes.clear()
+    block = b"\x88\x5f\x04text\x76\x01s"
+    fields = ((b":status", b"200"), (b"content-type", b"text"), (b"server", b"s"))
+    for _ in range(3):
+        decoder = Decoder()
+        for _ in range(3):
+            assert decoder.decode(block) == fields
+            assert decoder.decode(b"\xbe\xbf") == (fields[2], fields[1])
+        assert decoder.table_size == 3 * (32 + 12 + 4 + 32 + 6 + 1)
+    assert [*hpack._wholes] == [block]
+    for limits in (FieldLimits(size=50), FieldLimits(fields=2)):
+        with pytest.raises(TooLarge):
+            Decoder().decode(block, limits)
+
+
+def test_what_is_known_of_whole_blocks_is_bounded_and_holds_no_credentials():
+    hpack._wholes.clear()
+    decoder = Decoder()
+    for number in range(400):
+        for _ in range(3):
+            decoder.decode(b"\x5c\x03%03d" % number)
+            decoder.decode(b"\x5c\x03%03d\x60\x06secret" % number)
+    assert 0 < len(hpack._wholes) <= 256
+    assert not [block for block in hpack._wholes if b"secret" in block]
+
+
+def test_the_fields_of_a_known_block_are_the_same_object():
+    decoder = Decoder()
+    known = []
+    for block in (b"\x40\x01a\x01b", b"\x82\xbe", b"\x82\xbe", b"\x40\x01c\x01d"):
+        decoder.decode(block)
+        known.append(decoder.again)
+    assert known == [False, False, True, False]
+    assert decoder.decode(b"\x82\xbe") is decoder.decode(b"\x82\xbe")

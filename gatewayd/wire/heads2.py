@@ -1,0 +1,51 @@
+"""Heads of field sections that a connection of HTTP/2 gets again and again, such as calls of one kind.
+
+A section that the decoder knows is the very same tuple each time (`Decoder.again`), so its head need not be read anew.
+It is copied, for whoever serves a request may edit its head. Bounded, and dropped with the connection: heads may hold
+credentials.
+"""
+
+from __future__ import annotations
+
+from gatewayd.wire.fields2 import request_head, response_head
+from gatewayd.wire.head import RequestHead, ResponseHead
+from gatewayd.wire.hpack import Field
+
+_MAX_HEADS = 16
+
+
+class Heads:
+    """What is known of one direction of one connection, by the identity of the tuple, which is held so that no other
+    can have it.
+    """
+
+    __slots__ = ("_requests", "_responses")
+
+    def __init__(self) -> None:
+        self._requests: dict[int, tuple[tuple[Field, ...], bool, int, RequestHead]] = {}
+        self._responses: dict[int, tuple[tuple[Field, ...], bool, ResponseHead]] = {}
+
+    def request(self, fields: tuple[Field, ...], ended: bool, longest_line: int) -> RequestHead:
+        """As `request_head`."""
+        known = self._requests.get(id(fields))
+        if known is not None and known[0] is fields and known[1] is ended and known[2] == longest_line:
+            return known[3].copy()
+        head = request_head(fields, ended, longest_line)
+        if not head.upgrade:  # what opens a tunnel is edited in depth
+            if len(self._requests) >= _MAX_HEADS:
+                self._requests.clear()
+            self._requests[id(fields)] = fields, ended, longest_line, head.copy()
+        return head
+
+    def response(self, fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
+        """As `response_head`."""
+        if method == b"HEAD":  # whose answers mean something else
+            return response_head(fields, ended, method)
+        known = self._responses.get(id(fields))
+        if known is not None and known[0] is fields and known[1] is ended:
+            return known[2].copy()
+        head = response_head(fields, ended, method)
+        if len(self._responses) >= _MAX_HEADS:
+            self._responses.clear()
+        self._responses[id(fields)] = fields, ended, head.copy()
+        return head
