@@ -335,6 +335,18 @@ def test_on_the_rule_and_on_its_backend(start: Start):
     nothing_is_left(talk)
 
 
+def test_trailers_must_suit_every_service(start: Start):
+    share = Filters(auth=AuthPlan("copy", response=(b"x-b",)))
+    talk = start(guarded(share_filters=share, response=(b"x-a",)), endpoints=PLACES)
+    sent = message("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "Trailer: x-a, x-b, x-c")
+    client, service = asked(talk, sent)
+    service.sends(YES)
+    talk.backend().sends(YES)
+    backend = talk.backend()
+    client.sends(b"1\r\na\r\n0\r\nx-a: 1\r\nx-b: 2\r\nx-c: 3\r\n\r\n")
+    assert backend.takes().endswith(b"1\r\na\r\n0\r\nx-c: 3\r\n\r\n")
+
+
 def test_a_retry_does_not_ask_again(start: Start):
     plan = Retry(attempts=1, codes=(503,))
     one = guarded()

@@ -108,6 +108,22 @@ def test_a_body_is_shown_when_it_is_asked_for(start: Start):
     assert (http.body, http.raw_body, http.size) == ("!", b"\xff", 1)
 
 
+def test_a_body_that_is_longer_than_the_windows(start: Start):
+    talk = guarded(start, body=500_000)
+    client, service = asked(
+        talk, message("POST / HTTP/1.1", "Host: a", "Content-Length: 400000", body=b"x" * 400_000)
+    )
+    for _ in range(20):
+        service.settle()
+    assert service.asked().request.http.body == "x" * 400_000
+    service.says(YES)
+    backend = talk.backend()
+    assert backend.takes().endswith(b"x" * 400_000)
+    backend.sends(OK)
+    assert client.takes() == OK
+    nothing_is_left(talk)
+
+
 def test_a_request_of_http2(talk: Conversation):
     client = Client2(talk)
     client.asks("POST", "/", end=False)
