@@ -98,5 +98,5 @@ def _expression(pattern: bytes) -> bytes:
     try:
         regex(pattern)
     except ValueError as error:
-        raise UnservableError(f"regular expression {pattern.decode()!r}: {error}") from None
+        raise UnservableError(f"regular expression {pattern.decode()!r} is none that RE2 takes: {error}") from None
     return pattern

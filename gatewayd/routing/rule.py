@@ -42,7 +42,8 @@ def regex(pattern: bytes) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        raise ValueError(str(error.args[0] if error.args else error)) from None
+        said = error.args[0] if error.args else error
+        raise ValueError(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)) from None
 
 
 class Predicate:

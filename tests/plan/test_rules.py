@@ -203,6 +203,15 @@ def test_a_rule_that_cannot_be_served_is_dropped_alone(bad: dict[str, Any]) -> N
     assert problem.severity == "error"
 
 
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [("/a(?=b)", "invalid perl operator: (?="), ("/[a", "missing ]: [a"), ("/\u00e9(", "missing ): /\u00e9(")],
+)
+def test_what_is_wrong_with_an_expression_is_said_as_text(expression: str, said: str) -> None:
+    (problem,) = plan(rule(matches=[{"path": {"type": "RegularExpression", "value": expression}}])).problems
+    assert problem.message == f"rule dropped: regular expression {expression!r} is none that RE2 takes: {said}"
+
+
 @pytest.mark.parametrize("bad", UNSERVABLE)
 def test_a_route_whose_rules_are_all_dropped_is_refused(bad: dict[str, Any]) -> None:
     result = plan(rule(**bad))
