@@ -30,6 +30,7 @@ PLAIN, TEXT, COLLECTION = "plain", "text", "collection"
 TAGS = frozenset({PLAIN, TEXT, COLLECTION, "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 DEEP_LINE = re.compile(rb"(?m)^[ ?:-]{24}")
 FREE_BRACKETS = MAX_DEPTH - 26
+TEMPLATE = "render a template first (helm template ...); quote a text that begins with `{`"
 
 Lines = int | tuple[int, Any]
 
@@ -161,7 +162,7 @@ def _mapping(node: Any, line: int, base: int, path: Path) -> tuple[dict[str, Any
         place = base + key.start_mark.line
         name = key.value
         if not isinstance(name, str):
-            raise _RefusedError(place, "a key must be text, not a list or mapping", "", dotted(path))
+            raise _RefusedError(place, "a key must be text, not a list or mapping", TEMPLATE, dotted(path))
         if name == "<<" and key.tag == PLAIN:
             raise _RefusedError(place, "merge keys are not allowed", "write the fields out", dotted(path))
         if name in values:
@@ -236,5 +237,7 @@ def _syntax(error: yaml.YAMLError, piece: Piece, file: str) -> Problem:
     words = (getattr(error, "context", None), getattr(error, "problem", None) or getattr(error, "reason", None))
     message = ", ".join(word for word in words if word) or "cannot be read"
     hint = next((hint for words, hint in SYNTAX_HINTS if words in message), "")
+    if b"{{" in piece.text:
+        hint = TEMPLATE
     line = piece.line + min(mark.line if mark else 0, piece.text.count(b"\n"))
     return file_problem(file, line, f"no valid YAML: {message}", hint)

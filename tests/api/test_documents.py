@@ -285,3 +285,19 @@ def test_json_escapes_a_character_beyond_the_basic_plane_by_two_surrogates(text:
 def test_outside_of_json_files_surrogates_are_text_or_refused() -> None:
     assert values(r"a: \ud83d\ude00") == [{"a": r"\ud83d\ude00"}]
     assert load(rb'a: "\ud83d\ude00"', "f.yaml")[1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "name: {{ .Release.Name }}",
+        "{{- if .Values.on }}",
+        "name: {{ .Release.Name }}-gateway",
+        "{{ include `x` . }}: 1",
+    ],
+)
+def test_a_template_is_called_one(line: str):
+    found, [problem] = load(f"apiVersion: v1\nkind: Service\nmetadata:\n  {line}\n".encode(), "f")
+    assert found == []
+    assert problem.line == 4
+    assert problem.hint.startswith("render a template first")
