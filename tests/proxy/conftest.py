@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.proxy.conversation import Clock, Conversation
+from tests.proxy.conversation import Conversation
+from tests.proxy.fakes import Clock
 
 TIMED = (
     "accept", "asking", "attempts", "authorization", "blame", "budget2", "connection2", "connector", "downstream1",

@@ -14,7 +14,8 @@ from google.rpc.status_pb2 import Status
 
 from gatewayd.routing.snapshot import AuthPlan, Filters
 from gatewayd.wire import grpc
-from tests.proxy.conversation import GET, HERE, OK, Client, Conversation, message, rule
+from tests.proxy.conversation import GET, OK, Client, Conversation, message, rule
+from tests.proxy.fakes import HERE
 from tests.proxy.peers import Backend2, Client2
 from tests.proxy.test_authorization import PLACES, nothing_is_left
 

@@ -11,8 +11,9 @@ import pytest
 from gatewayd.wire import frames
 from tests.proxy.conversation import OK, Conversation, message
 from tests.proxy.peers import cut
-from tests.proxy.test_http2 import ask, body_in, goaways
+from tests.proxy.test_http2 import ask, goaways
 from tests.proxy.test_http2_pairs import nothing_is_left
+from tests.proxy.test_http2_windows import body_in
 
 Start = Callable[..., Conversation]
 HELLO = frames.PREFACE + frames.settings({})

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd.routing.snapshot import MatchPlan, RulePlan, SharePlan
-from tests.proxy.conversation import GET, OK, Clock, Conversation, message, rule
+from tests.proxy.conversation import GET, OK, Conversation, message, rule
+from tests.proxy.fakes import Clock
 
 Start = Callable[..., Conversation]
 KEYS = [

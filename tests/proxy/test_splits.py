@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.proxy.conversation import GET, OK, Backend, Client, Clock, Conversation, message
+from tests.proxy.conversation import GET, OK, Backend, Client, Conversation, message
+from tests.proxy.fakes import Clock
 
 BODY = bytes(range(256))
 
