@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import errno
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,50 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd.api.objects import Object
 from gatewayd.sources.files import TICK_NS, FileSource, Loaded
-
-VERSION = "apiVersion: v1\nkind: ConfigMap\n"
-
-
-def config(name: str, value: str = "x") -> str:
-    return f"{VERSION}metadata: {{name: {name}}}\ndata: {{value: {value}}}\n"
-
-
-def many(*names: str, value: str = "x") -> str:
-    return "---\n".join(config(name, value) for name in names)
-
-
-def names(loaded: Loaded) -> list[str]:
-    return [item.name for item in loaded.objects.all()]
-
-
-def value(loaded: Loaded, name: str) -> str:
-    item = loaded.objects.get("ConfigMap", "default", name)
-    assert item is not None
-    data: dict[str, str] = getattr(item.resource, "data")  # noqa: B009 - the record is known to be a ConfigMap
-    return data["value"]
-
-
-def errors(loaded: Loaded) -> list[str]:
-    return [str(each) for each in loaded.problems if each.severity == "error"]
-
-
-def warnings(loaded: Loaded) -> list[str]:
-    return [str(each) for each in loaded.problems if each.severity == "warning"]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "b").mkdir()
-    (tmp_path / "a.yaml").write_text(many("a1", "a2"))
-    (tmp_path / "b" / "c.yml").write_text(config("c"))
-    (tmp_path / "b" / "d.json").write_text(
-        '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d"},\n\t"data": {}}'
-    )
-    (tmp_path / "b" / "e.txt").write_text("no: yaml: at: all")
-    (tmp_path / "b" / ".#c.yml").symlink_to("nowhere")
-    return tmp_path
+from tests.sources.loading import config, errors, identities, many, names, value, warnings
 
 
 def test_folders_are_read_recursively_in_order(folder: Path):
@@ -85,10 +41,6 @@ def test_nothing_changed_is_the_same_instance(folder: Path):
     second = source.load()
     assert second.objects is first.objects
     assert not second.changed
-
-
-def identities(loaded: Loaded) -> dict[str, Object]:
-    return {item.name: item for item in loaded.objects.all()}
 
 
 @pytest.mark.parametrize("hinted", [True, False])
@@ -167,152 +119,6 @@ def test_an_old_file_with_the_same_signature_is_not_read_again(folder: Path, mon
     assert not source.load().changed
 
 
-BROKEN = [
-    b"a: [",
-    b"\x00",
-    b"\xff\xfe",
-    b"- just\n- a list\n",
-    b"a: &a [*a]\n",
-    b"[" * 100_000,
-    b"x" * (2 << 20),
-]
-
-
-@pytest.mark.parametrize("content", BROKEN, ids=[str(each[:8]) for each in BROKEN])
-def test_a_file_that_cannot_be_parsed_keeps_its_last_good_objects(folder: Path, content: bytes):
-    source = FileSource([folder])
-    before = identities(source.load())
-    (folder / "a.yaml").write_bytes(content)
-    loaded = source.load()
-    assert identities(loaded) == before
-    assert loaded.changed
-    assert len(errors(loaded)) == 1
-    assert errors(loaded)[0].startswith(f"{folder}/a.yaml:1")
-    [warning] = warnings(loaded)
-    assert "the last valid version stays in force of: ConfigMap default/a1, ConfigMap default/a2" in warning
-    assert not source.load().changed
-    (folder / "a.yaml").write_text(many("a2"))
-    fixed = source.load()
-    assert names(fixed) == ["a2", "c", "d"]
-    assert fixed.problems == []
-
-
-def test_the_good_documents_of_a_broken_file_take_effect(folder: Path):
-    source = FileSource([folder])
-    source.load()
-    (folder / "a.yaml").write_text(config("a1", "new") + "---\nx: [\n")
-    loaded = source.load()
-    assert value(loaded, "a1") == "new"
-    assert value(loaded, "a2") == "x"
-
-
-def test_an_object_that_became_invalid_keeps_its_last_good_version(folder: Path):
-    source = FileSource([folder])
-    source.load()
-    (folder / "a.yaml").write_text(config("a1", "[1]") + "---\n" + config("a2", "new"))
-    for loaded in (source.load(), source.load()):
-        assert value(loaded, "a1") == "x"
-        assert value(loaded, "a2") == "new"
-        assert "data.value" in errors(loaded)[0]
-        assert "a1" in warnings(loaded)[0]
-    (folder / "a.yaml").write_text(config("a1", "fixed"))
-    loaded = source.load()
-    assert names(loaded) == ["a1", "c", "d"]
-    assert value(loaded, "a1") == "fixed"
-    assert loaded.problems == []
-
-
-def test_an_invalid_object_that_was_taken_out_is_gone(folder: Path):
-    source = FileSource([folder])
-    source.load()
-    (folder / "a.yaml").write_text(config("a1", "[1]"))
-    assert names(source.load()) == ["a1", "c", "d"]
-    (folder / "a.yaml").write_text("# nothing\n")
-    loaded = source.load()
-    assert names(loaded) == ["c", "d"]
-    assert loaded.problems == []
-
-
-def test_an_object_that_was_never_valid_is_left_out(folder: Path):
-    (folder / "a.yaml").write_text(config("a1", "[1]"))
-    loaded = FileSource([folder]).load()
-    assert names(loaded) == ["c", "d"]
-    assert warnings(loaded) == []
-
-
-def test_an_object_that_moved_and_became_invalid_is_kept(folder: Path):
-    source = FileSource([folder])
-    source.load()
-    (folder / "a.yaml").write_text(many("a2"))
-    (folder / "b" / "c.yml").write_text(config("c") + "---\n" + config("a1", "[1]"))
-    assert value(source.load(), "a1") == "x"
-
-
-def test_a_kept_object_gives_way_to_a_valid_one_elsewhere(folder: Path):
-    source = FileSource([folder])
-    source.load()
-    (folder / "a.yaml").write_text("a: [")
-    source.load()
-    (folder / "b" / "new.yaml").write_text(config("a1", "new"))
-    loaded = source.load()
-    assert value(loaded, "a1") == "new"
-    assert value(loaded, "a2") == "x"
-    assert len(errors(loaded)) == 1
-    (folder / "b" / "new.yaml").unlink()
-    assert names(source.load()) == ["a2", "c", "d"]
-
-
-def test_a_dangling_link_keeps_the_last_good_objects(tmp_path: Path):
-    target = tmp_path / "target"
-    target.write_text(config("a"))
-    watched = tmp_path / "watched"
-    watched.mkdir()
-    (watched / "a.yaml").symlink_to(target)
-    source = FileSource([watched])
-    source.load()
-    target.unlink()
-    loaded = source.load()
-    assert names(loaded) == ["a"]
-    assert "the link leads nowhere" in errors(loaded)[0]
-    target.write_text(config("a", "back"))
-    loaded = source.load()
-    assert value(loaded, "a") == "back"
-    assert loaded.problems == []
-
-
-def denied(real: Callable[..., object], path: Path) -> Callable[..., object]:
-    """`real`, which fails for one path as it does for a user without the permission (the tests may run as root)."""
-
-    def call(name: str, *rest: object) -> object:
-        if name == str(path):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
-        return real(name, *rest)
-
-    return call
-
-
-def test_an_unreadable_file_keeps_its_last_good_objects(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    source = FileSource([folder])
-    source.load()
-    (folder / "a.yaml").write_text(config("new"))
-    with monkeypatch.context() as patch:
-        patch.setattr("builtins.open", denied(open, folder / "a.yaml"))
-        loaded = source.load()
-    assert names(loaded) == ["a1", "a2", "c", "d"]
-    assert "Permission denied" in errors(loaded)[0]
-    loaded = source.load()
-    assert names(loaded) == ["new", "c", "d"]
-    assert loaded.problems == []
-
-
-def test_an_unreadable_file_that_gave_nothing_has_nothing_in_force(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("builtins.open", denied(open, folder / "a.yaml"))
-    (folder / "f.yaml").symlink_to("nowhere")
-    loaded = FileSource([folder]).load()
-    hints = [problem.hint for problem in loaded.problems]
-    assert hints == ["check its permissions", "remove it, or create what it leads to"]
-
-
 def test_folders_without_a_file_are_said(tmp_path: Path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.txt").write_text(config("a"))
@@ -323,36 +129,10 @@ def test_folders_without_a_file_are_said(tmp_path: Path):
     assert (names(loaded), loaded.problems) == (["a"], [])
 
 
-def test_an_unreadable_folder_keeps_its_last_good_objects(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    source = FileSource([folder])
-    source.load()
-    with monkeypatch.context() as patch:
-        patch.setattr("os.scandir", denied(os.scandir, folder / "b"))
-        loaded = source.load()
-    assert names(loaded) == ["a1", "a2", "c", "d"]
-    assert "Permission denied" in errors(loaded)[0]
-    assert source.load().problems == []
-
-
 def test_a_folder_with_the_name_of_a_file(folder: Path):
     (folder / "odd.yaml").mkdir()
     (folder / "odd.yaml" / "x.yaml").write_text(config("x"))
     assert names(FileSource([folder]).load()) == ["a1", "a2", "c", "d", "x"]
-
-
-def test_a_missing_path_is_a_problem_and_its_objects_stay(tmp_path: Path):
-    source = FileSource([tmp_path / "nothing"])
-    loaded = source.load()
-    assert "No such file" in errors(loaded)[0]
-    (tmp_path / "nothing").mkdir()
-    (tmp_path / "nothing" / "a.yaml").write_text(config("a"))
-    assert names(source.load()) == ["a"]
-    (tmp_path / "nothing").rename(tmp_path / "moved")
-    loaded = source.load()
-    assert names(loaded) == ["a"]
-    assert errors(loaded)
-    (tmp_path / "moved").rename(tmp_path / "nothing")
-    assert source.load().problems == []
 
 
 def mount(folder: Path, version: int, *configs: str) -> None:
