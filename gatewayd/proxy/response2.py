@@ -108,9 +108,10 @@ class ResponseStream(Stream2):
 
     def _first_byte(self, exchange: Exchange) -> float:
         """Seconds that the response may take to begin. A call of gRPC has its own deadline, or wants none."""
-        settings = self.settings
-        call = b"application/grpc" in exchange.head.block
-        return settings.tunnel_idle_timeout if call else settings.first_byte_timeout
+        head = exchange.head
+        if head.method == b"POST" and b"application/grpc" in head.block:
+            return self.settings.tunnel_idle_timeout
+        return self.settings.first_byte_timeout
 
     def waits(self) -> None:
         """The backend's window is used up: it must open in time."""

@@ -282,7 +282,7 @@ def response_start(head: ResponseHead) -> Fields:
     if head.specials:
         declared = head.specials.get(b"content-length")
         if declared is not None and status >= 200 and status != 204:
-            fields.append((b"content-length", b"%d" % int(declared)))
+            fields.append((b"content-length", declared if declared[:1] != b"0" else b"%d" % int(declared)))
         if b"trailer" in head.specials:
             fields.append((b"trailer", head.specials[b"trailer"]))
     return fields
