@@ -42,7 +42,7 @@ def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
         exchange.bytes_out,
         now - exchange.began,
         exchange.answered - exchange.sent if exchange.answered else 0.0,
-        _NO_LISTENER if listener is None else listener.label,
+        exchange.port.label if listener is None else listener.label,
         _NO_RULE if rule is None else rule.label,
         b"" if endpoint is None else endpoint.label,
         exchange.reason,
@@ -55,7 +55,7 @@ def refused_line(down: Downstream1 | Downstream2, status: int, reason: bytes, mo
     return (
         b'{"time":"%b","client":"%b","method":"","host":"","path":"","status":%d,"bytes_in":0,"bytes_out":0,'
         b'"duration":0.0,"upstream_time":0.0,%b%b,"backend":"","reason":"%b","request_id":""}\n'
-    ) % (moment, down.client, status, _NO_LISTENER, _NO_RULE, reason)
+    ) % (moment, down.client, status, down.port.label, _NO_RULE, reason)
 
 
 def stream_line(stream: Stream, now: float, moment: bytes) -> bytes:

@@ -70,7 +70,7 @@ class Port:
     that they do not all trust the same proxies.
     """
 
-    __slots__ = ("_networks", "limits", "mixed", "plan", "runtime", "scheme", "settings", "table")
+    __slots__ = ("_networks", "label", "limits", "mixed", "plan", "runtime", "scheme", "settings", "table")
 
     table: PortTable
     plan: PortPlan
@@ -86,6 +86,7 @@ class Port:
         every = list(listeners)
         self.table = table
         self.plan = table.plan
+        self.label = f'"listener":"{table.plan.key}",'.encode()  # in access lines, where no listener is known
         self.settings = settings = shared_settings(every)
         self.mixed = len({one.trusted_proxies for one in every}) > 1
         self.scheme = _SCHEMES[table.plan.transport]

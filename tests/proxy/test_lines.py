@@ -53,7 +53,7 @@ def test_a_host_of_no_listener(start: Start):
     client = talk.client()
     client.sends(GET)
     assert client.takes().startswith(b"HTTP/1.1 404 ")
-    assert (talk.line["reason"], talk.line["listener"], list(talk.line)) == ("no_listener", "", KEYS)
+    assert (talk.line["reason"], talk.line["listener"], list(talk.line)) == ("no_listener", "p", KEYS)
 
 
 def test_a_host_of_another_listener_than_the_handshakes(start: Start):
@@ -79,6 +79,7 @@ def test_what_is_no_request(talk: Conversation, request_: bytes, status: int, re
     assert client.takes().startswith(b"HTTP/1.1 %d " % status)
     assert client.state == "ended"
     assert (talk.line["status"], talk.line["reason"], list(talk.line)) == (status, reason, KEYS)
+    assert talk.line["listener"] == "p"  # the key of the port, as in the metrics
     assert talk.runtime.counts.requests_refused == 1
 
 
