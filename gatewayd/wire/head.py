@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gatewayd.wire import framing
+from gatewayd.wire.diagnosis import diagnose, wait
 from gatewayd.wire.fields import Fields, split_block, without
 from gatewayd.wire.grammar import (
     BROKEN,
@@ -18,7 +19,6 @@ from gatewayd.wire.grammar import (
     REQUEST_SPECIALS,
     RESPONSE_HEAD,
     RESPONSE_SPECIALS,
-    VERSION_MAJOR,
 )
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.target import normal_path, query_parameters, split_authority, split_target
@@ -145,7 +145,7 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
     if scanned and data.find(b"\r\n\r\n", scanned - 3 if scanned > 3 else 0) < 0:
         if data[:2] == b"\r\n":
             data, scanned = data[2:], max(0, scanned - 2)
-        _wait(data, limits, scanned)
+        wait(data, limits, scanned)
         return None
     found = ORIGIN_HEAD.match(data)
     if found is None:
@@ -155,7 +155,7 @@ def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestH
     method, path, query, minor, block = found.groups()
     end = found.end()
     if end > limits.head or found.start(4) >= limits.line or block.count(b"\n") > limits.fields:
-        raise _diagnose(data, limits)
+        raise diagnose(data, limits)
     if b"%" in path or b"/." in path:
         path = normal_path(path)
     return _build(method, path, query or b"", minor == b"1", block, end, None)
@@ -178,12 +178,12 @@ def _parse_other(data: bytes, limits: HeadLimits, scanned: int) -> RequestHead |
     found = REQUEST_HEAD.match(data)
     if found is None:
         if b"\r\n\r\n" in data:
-            raise _diagnose(data, limits)
-        _wait(data, limits, scanned)
+            raise diagnose(data, limits)
+        wait(data, limits, scanned)
         return None
     method, target, minor, block = found.groups()
     if found.end() > limits.head or found.start(3) >= limits.line or block.count(b"\n") > limits.fields:
-        raise _diagnose(data, limits)
+        raise diagnose(data, limits)
     authority, path, query = split_target(method, target)
     return _build(method, path, query, minor == b"1", block, found.end(), authority)
 
@@ -304,46 +304,6 @@ def _connection_options(value: bytes | None) -> frozenset[bytes]:
     if OPTION_LIST.fullmatch(value) is None:
         raise Refused(400, "bad_connection_option")
     return frozenset(option for part in value.lower().split(b",") if (option := part.strip(b" \t")))
-
-
-def _wait(data: bytes, limits: HeadLimits, scanned: int) -> None:
-    """More bytes are needed: refuse now what no further byte can mend."""
-    fault = _fault(data, len(data) + 1, limits, scanned)
-    if fault is not None:
-        raise fault
-
-
-def _diagnose(data: bytes, limits: HeadLimits) -> Refused:
-    """Why a complete head is refused."""
-    end = data.find(b"\r\n\r\n") + 4
-    fault = _fault(data, end, limits, 0)
-    if fault is not None:
-        return fault
-    many = data.count(b"\r\n", 0, end) - 2 > limits.fields
-    return Refused(431, "too_many_fields") if many else Refused(400, "bad_field")
-
-
-def _fault(data: bytes, least: int, limits: HeadLimits, scanned: int) -> Refused | None:
-    """What is wrong with a head of `least` or more bytes, however it goes on: the fault that comes first in the order
-    of the bytes, so that no split of them changes it. What is wrong with its fields is seen at its end only.
-    """
-    stop = min(least, limits.head)
-    line = data.find(b"\r\n", 0, min(stop, limits.line + 2))
-    broken = BROKEN.search(data, max(0, scanned - 1), stop)
-    sound = stop if broken is None else broken.start()
-    if line < 0 and limits.line < min(sound, len(data)) and data[limits.line] != 0x0D:
-        return Refused(414, "line_too_long")
-    if 0 <= line < sound and line + 2 > scanned and (fault := _line_fault(data[:line])) is not None:
-        return fault
-    if broken is not None:
-        return Refused(400, "bad_head")
-    return Refused(431, "head_too_large") if least > limits.head else None
-
-
-def _line_fault(line: bytes) -> Refused | None:
-    if REQUEST_HEAD.fullmatch(line + b"\r\n\r\n") is not None:
-        return None
-    return Refused(505, "version") if VERSION_MAJOR.fullmatch(line) else Refused(400, "bad_request_line")
 
 
 class ResponseHead:
