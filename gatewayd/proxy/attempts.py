@@ -94,14 +94,16 @@ class Attempts:
             self._cut(b"backend_timeout")
 
     def _cut(self, reason: bytes) -> None:
-        """504 while the client was sent nothing; else the response must not look complete. Tunnels have no end."""
+        """504 while the client was sent nothing; else the response must not look complete, or as if it was well if it
+        is one of gRPC. Tunnels have no end.
+        """
         exchange = self._exchange
         if not exchange.status:
             exchange.reply(504, reason)
         elif exchange.status != 101:
             exchange.reason = reason
             exchange.abort_upstream()
-            exchange.down.abort()
+            exchange.down.cut(504, reason)
             exchange.finish(monotonic())
 
     # -- trying again --------------------------------------------------------------------------------------------------

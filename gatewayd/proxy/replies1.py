@@ -142,6 +142,10 @@ class Replies1(asyncio.BaseProtocol):
             reset_at_close(sock)
         self.transport.abort()
 
+    def cut(self, status: int, reason: bytes) -> None:
+        """The response takes too long: HTTP/1.1 has no other way to say so."""
+        self.abort()
+
     def _persist(self) -> bytes:
         """Decide whether the connection outlives this response; the Connection field that says so."""
         exchange = self.exchange

@@ -27,11 +27,13 @@ _NO_BODY = frozenset({204, 304})
 
 class RequestStream(Stream2):
     """`left` is what Content-Length still promises, -1 without one. `early` are bytes for a tunnel that is not there
-    yet, `tunnel` is set when it is. `deadline` is in the worker's list only while `timed`.
+    yet, `tunnel` is set when it is. `call`: the response is one of gRPC, which began and may be cut. `deadline` is in
+    the worker's list only while `timed`.
     """
 
     __slots__ = (
         "body_began",
+        "call",
         "client",
         "deadline",
         "early",
@@ -53,7 +55,7 @@ class RequestStream(Stream2):
         self.id = identity
         self.window = connection.peer_window
         self.credit = 0
-        self.ended_in = self.ended_out = self.held = self.full = self.moved = self.timed = False
+        self.ended_in = self.ended_out = self.held = self.full = self.moved = self.timed = self.call = False
         self.queue = b""
         self.queue_end = None
         self.client = connection.client
@@ -188,6 +190,8 @@ class RequestStream(Stream2):
         if ended and not trailers:
             connection.send_whole(self, start, head.block, data)
             return
+        if self.exchange.attempts is not None:
+            self.call = grpc.is_grpc(dict(split_block(head.block)).get(b"content-type"))
         connection.send_fields(self, start, head.block, False)
         self.reply_body(data, ended, trailers)
         if not self.ended_in and not self.queue:
@@ -261,6 +265,15 @@ class RequestStream(Stream2):
         self.unwatch()
         if not (self.ended_in and self.ended_out):
             self.connection.reset_stream(self.id, ErrorCode.INTERNAL_ERROR, "aborted")
+
+    def cut(self, status: int, reason: bytes) -> None:
+        """The response takes too long. A call of gRPC whose answer began ends with trailers that say so (gRPC over
+        HTTP/2, "Responses"); but not behind bytes that the client does not take, nor where the answer is no call's.
+        """
+        if self.call and not self.queue and not self.ended_out:
+            self.connection.send_last(self, b"", grpc.trailers(status, reason))
+        else:
+            self.abort()
 
     def finished(self, now: float) -> None:
         """The exchange is over; what it answered may still wait for a window."""

@@ -53,8 +53,17 @@ def trailers_only(status: int, reason: bytes) -> Fields:
         (b":status", b"200"),
         (b"content-type", CONTENT_TYPE),
         (b"grpc-status", b"%d" % status_of(status)),
-        (b"grpc-message", b"gateway: " + reason.replace(b"_", b" ")),
+        (b"grpc-message", _words(reason)),
     ]
+
+
+def trailers(status: int, reason: bytes) -> bytes:
+    """The lines of trailers that end an answer which began already; as `trailers_only`."""
+    return b"\r\ngrpc-status: %d\r\ngrpc-message: %b" % (status_of(status), _words(reason))
+
+
+def _words(reason: bytes) -> bytes:
+    return b"gateway: " + reason.replace(b"_", b" ")
 
 
 def frame(message: bytes) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Timer
 from typing import Any
 
 import grpc
@@ -274,6 +275,21 @@ def test_a_client_that_does_not_keep_its_own_deadline(site: Site, deadline: str,
     assert "HTTP/2 200" in answer
     assert "grpc-status: 4" in answer
     assert "grpc-message: gateway: request timeout" in answer
+
+
+def test_a_deadline_that_ends_a_call_whose_answer_began(site: Site):
+    """grpcio keeps no deadline that is set as metadata, so it waits for what it is told."""
+    site.a.cancelled.clear()
+    stream = site.channel.unary_stream("/test.Echo/WaitLate")(b"", metadata=(("grpc-timeout", "1S"),))
+    patience = Timer(PATIENCE, stream.cancel)
+    patience.start()
+    assert next(stream) == b"one"
+    with pytest.raises(grpc.RpcError) as caught:
+        next(stream)
+    patience.cancel()
+    assert (caught.value.code(), caught.value.details()) == (Code.DEADLINE_EXCEEDED, "gateway: request timeout")
+    assert site.a.cancelled.wait(PATIENCE)
+    assert call(site, "/test.Echo/Unary", b"on")[0] == b"on"  # the connection goes on
 
 
 def test_a_call_that_is_cancelled_is_cancelled_at_the_server(site: Site):
