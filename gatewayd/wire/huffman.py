@@ -2,11 +2,13 @@
 
 Nothing is encoded with it: in Python it costs twenty times what a raw literal costs, and saves a quarter of the bytes.
 
-Decoding is a state machine that takes a byte at a time. A state is a node of the code's tree, its transitions a dict
+Decoding is a state machine that takes a byte at a time. A state is a node of the code's tree, its transitions a list
 that is filled on use from two steps of four bits, so a worker holds only those that its clients' text needs.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 # The code is canonical: the symbols in the order of their codes, by length of code, say all of appendix B. 256 is EOS.
 _LENGTHS: dict[int, str] = {
@@ -43,29 +45,42 @@ class HuffmanError(ValueError):
     """A string that is not the code of anything: EOS in it, or padding that is too long or not of ones."""
 
 
-class _State(dict[int, "tuple[_State, bytes]"]):
-    """A node of the tree: byte -> (next state, the text that was completed on the way).
+# What a byte does in a state: (the steps of the next state, the text that was completed on the way). The steps of a state
+# are a list, by byte, of those that were needed so far; behind them comes the state itself.
+_Steps = list[Any]
 
-    `four` are the same transitions for four bits, None where EOS lies on the way; `final` says whether a string may end
-    here (section 5.2: fewer than eight bits of padding, all ones).
+
+class _State:
+    """A node of the tree. `four` are its steps for four bits, None where EOS lies on the way; `final` says whether a
+    string may end here (section 5.2: fewer than eight bits of padding, all ones). `steps` is empty at first.
     """
 
-    __slots__ = ("branches", "final", "four")
+    __slots__ = ("branches", "final", "four", "steps")
 
     branches: list[_State | int | None]
     final: bool
     four: list[tuple[_State, bytes] | None]
+    steps: _Steps
 
-    def __missing__(self, byte: int) -> tuple[_State, bytes]:
-        step = self.four[byte >> 4]
-        last = None if step is None else step[0].four[byte & 15]
-        if step is None or last is None:
-            raise HuffmanError("end of string inside a string")
-        found = last[0], step[1] + last[1]
-        if _kept[0] < _MAX_KEPT:
-            _kept[0] += 1
-            self[byte] = found
-        return found
+
+def _step(state: _State, byte: int) -> tuple[_Steps, bytes]:
+    """A step that is not kept yet. HuffmanError."""
+    half = state.four[byte >> 4]
+    last = None if half is None else half[0].four[byte & 15]
+    if half is None or last is None:
+        raise HuffmanError("end of string inside a string")
+    found = _steps(last[0]), half[1] + last[1]
+    if _kept[0] < _MAX_KEPT:
+        _kept[0] += 1
+        state.steps[byte] = found
+    return found
+
+
+def _steps(state: _State) -> _Steps:
+    """The steps of a state, made when it is reached first."""
+    if not state.steps:
+        state.steps = [None] * 256 + [state]
+    return state.steps
 
 
 _kept = [0]
@@ -75,6 +90,7 @@ def _new_state(states: list[_State]) -> _State:
     state = _State()
     state.branches = [None, None]
     state.final = False
+    state.steps = []
     states.append(state)
     return state
 
@@ -127,7 +143,7 @@ def _machine() -> _State:
     return root
 
 
-_ROOT = _machine()
+_ROOT = _steps(_machine())
 
 
 # `bytes.join` takes 80 octets for each part while it works: longer texts grow in one array.
@@ -138,22 +154,22 @@ def decode(data: bytes) -> bytes:
     """The text of `data`. HuffmanError (a compression error of the connection)."""
     if len(data) > _LONG:
         return _decode_long(data)
-    state = _ROOT
+    steps = _ROOT
     parts = []
     for byte in data:
-        state, text = state[byte]
+        steps, text = steps[byte] or _step(steps[256], byte)
         parts.append(text)
-    if not state.final:
+    if not steps[256].final:
         raise HuffmanError("bad padding")
     return b"".join(parts)
 
 
 def _decode_long(data: bytes) -> bytes:
-    state = _ROOT
+    steps = _ROOT
     found = bytearray()
     for byte in data:
-        state, text = state[byte]
+        steps, text = steps[byte] or _step(steps[256], byte)
         found += text
-    if not state.final:
+    if not steps[256].final:
         raise HuffmanError("bad padding")
     return bytes(found)
