@@ -45,8 +45,8 @@ class HuffmanError(ValueError):
     """A string that is not the code of anything: EOS in it, or padding that is too long or not of ones."""
 
 
-# What a byte does in a state: (the steps of the next state, the text that was completed on the way). The steps of a state
-# are a list, by byte, of those that were needed so far; behind them comes the state itself.
+# What a byte does in a state: (the steps of the next state, the text that was completed on the way). The steps of a
+# state are a list, by byte, of those that were needed so far; behind them comes the state itself.
 _Steps = list[Any]
 
 
