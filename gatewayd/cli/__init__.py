@@ -110,6 +110,7 @@ def _dispatch(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="gatewayd", description="Runs Kubernetes Gateway API YAML without a cluster.")
     parser.add_argument("--version", action="version", version=f"gatewayd {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    described = parser
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
@@ -117,8 +118,14 @@ def _dispatch(arguments: list[str]) -> int:
             module = importlib.import_module(f"gatewayd.cli.{name}")
             module.configure(command)
             command.set_defaults(run=module.run)
+            described = command
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return WRONG_USAGE
     try:
-        parsed = parser.parse_args(arguments)
+        parsed, unknown = parser.parse_known_args(arguments)
+        if unknown:  # the usage of the command, which parse_args would not show
+            described.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:  # argparse has printed; 0 after --help and --version, else 2
         return stop.code if isinstance(stop.code, int) else WRONG_USAGE
     result: int = parsed.run(parsed)

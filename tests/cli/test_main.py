@@ -66,6 +66,19 @@ def test_wrong_usage_is_exit_2_and_says_why(arguments: list[str], capsys: pytest
     assert "Traceback" not in said
 
 
+def test_no_command_at_all_shows_them_all(capsys: pytest.CaptureFixture[str]):
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert all(f"\n    {command} " in said for command in COMMANDS)
+
+
+def test_an_unknown_option_shows_the_usage_of_its_command(capsys: pytest.CaptureFixture[str]):
+    assert main(["check", ".", "--bogus"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: gatewayd check ")
+    assert said.endswith("gatewayd check: error: unrecognized arguments: --bogus\n")
+
+
 def test_an_argument_that_is_not_utf8_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
     assert main(["check", os.fsdecode(b"a\xff.yaml")]) == 2
     assert capsys.readouterr().err == "gatewayd: the argument 'a\\udcff.yaml' is not UTF-8\n"

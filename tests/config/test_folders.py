@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import socket
@@ -166,7 +167,9 @@ def _first_line(port: int) -> bytes:
             connection.sendall(b"hello")
             connection.shutdown(socket.SHUT_WR)
             return read_all(connection)
-    except ConnectionError:  # a reset; when it comes early enough, already connecting says so
+    except OSError as error:  # a reset; when it comes early enough, already connecting or the shutdown says so
+        if not isinstance(error, ConnectionError) and error.errno != errno.ENOTCONN:
+            raise
         return b""
 
 
