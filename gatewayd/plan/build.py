@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
-from gatewayd.plan import clashes, classes, traffic, unserved, xbackends
+from gatewayd.plan import clashes, classes, policies, unserved, xbackends
 from gatewayd.plan.addresses import AddressBook, Placement
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.cache import Cache
@@ -65,7 +65,7 @@ class Planner:
         self._gateways = Cache(self._compile_gateway)
         self._routes = Cache(self._compile_route)
         self._backends = Cache(locate)
-        self._policies = Cache(traffic.judge)
+        self._policies = Cache(policies.judge)
         self._users = Users()
         self._views: dict[str, GatewayView] = {}
         self._outcomes: dict[str, Outcome] = {}
@@ -85,7 +85,7 @@ class Planner:
         outcomes, clashes = self._place(drafts, options)
         self._plan_routes(objects, changed | self._see(drafts), outcomes)
         backends = self._plan_backends(changed)
-        self._policies.update(objects.of(traffic.KIND), changed, self._world)
+        self._policies.update(objects.of(policies.KIND), changed, self._world)
         problems += clashes
         problems += self._tell(objects, options, drafts)
         self._store.keep(objects.of("Secret"))
@@ -178,7 +178,7 @@ class Planner:
         """The statuses of XBackends and of policies for backends; the same instances where they say the same."""
         found = {item.key: xbackends.status(item, self._users, self._views) for item in objects.of("XBackend")}
         for one in self._policies.values():
-            found[one.item.key] = traffic.status(one, self._users, self._views)
+            found[one.item.key] = policies.status(one, self._users, self._views)
         known = self._backend_statuses
         self._backend_statuses = {key: reuse(known.get(key), status) for key, status in found.items()}
         return self._backend_statuses
@@ -190,7 +190,7 @@ class Planner:
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),
             *(xbackends.problems(item, self._users) for item in objects.of("XBackend")),
-            *(traffic.problems(one, self._users) for one in self._policies.values()),
+            *(policies.problems(one, self._users) for one in self._policies.values()),
             *self._route_problems.values(),
             dict.fromkeys(chain.from_iterable(located.problems for located in self._backends.values())),
         ]

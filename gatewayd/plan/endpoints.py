@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gatewayd.api.objects import Object
 from gatewayd.api.problem import Problem
-from gatewayd.plan import traffic, xbackends
+from gatewayd.plan import policies, xbackends
 from gatewayd.plan.backends import Backend, port_of, protocol_of
 from gatewayd.plan.parts import resource, spec
 from gatewayd.plan.problems import warn
@@ -38,7 +38,7 @@ def locate(backend: Backend, reads: Reads) -> Located:
     if item is None:
         raise ValueError(f"{backend.kind} {backend.namespace}/{backend.name} does not exist")
     located = _outside(backend, spec(item)) if backend.kind == "XBackend" else _inside(backend, item, reads)
-    budget = traffic.budget_of(backend, reads)
+    budget = policies.budget_of(backend, reads)
     return located if budget is None else located._replace(plan=replace(located.plan, retries=budget))
 
 

@@ -20,7 +20,9 @@ _NO_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]|%(?![0-9A-Fa-f]{2})")
 
 
 class UnservableError(ValueError):
-    """A value that cannot be served as written; the message says which and why. The rule is dropped."""
+    """A value that cannot be served as written; the message says which and why. The rule is dropped, or
+    closed where it guards something.
+    """
 
 
 class Merged(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from gatewayd.api.problem import Path
-from gatewayd.plan import traffic
+from gatewayd.plan import policies
 from gatewayd.plan.backends import Backend, Resolved, Traffic, host_of, resolve
 from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
@@ -18,8 +18,7 @@ from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.reads import Reads
 from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, Persistence, RulePlan, SharePlan
 
-_SESSIONS = frozenset({"HTTPRoute", "GRPCRoute"})
-
+_SESSIONS = frozenset({"HTTPRoute", "GRPCRoute"})  # kinds whose rules may keep sessions
 # Filters without which no request may pass.
 _GUARDS = frozenset({"ExternalAuth", "ExtensionRef"})
 
@@ -171,7 +170,7 @@ class RuleDraft:
         own = getattr(rule, "session_persistence", None)
         if own is not None or self.kind not in _SESSIONS:
             return persistence_of(own)
-        found = traffic.sessions_of(self._shared, self.reads)
+        found = policies.sessions_of(self._shared, self.reads)
         other = next((one for one in found if replace(one, policy=found[0].policy) != found[0]), None)
         if other is not None:
             message = f"sessions: XBackendTrafficPolicy {found[0].policy} is followed; {other.policy} says otherwise"

@@ -9,8 +9,8 @@ from gatewayd.api.problem import Problem
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.conditions import Status, condition
 from gatewayd.plan.parts import generation, spec
+from gatewayd.plan.policies import ANCESTORS
 from gatewayd.plan.problems import report, warn
-from gatewayd.plan.traffic import ANCESTORS
 from gatewayd.plan.users import Users, entry, known
 
 KINDS = ("ListenerSet", "BackendTLSPolicy", "XMesh")

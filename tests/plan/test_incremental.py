@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd.api.objects import Object, Objects
-from gatewayd.plan import traffic
+from gatewayd.plan import policies
 from gatewayd.plan.backends import Backend
 from gatewayd.plan.build import Options, Planner
 from gatewayd.plan.reads import Reads
@@ -263,7 +263,7 @@ def test_a_policy_costs_its_targets(text: str, expected: list[str], monkeypatch:
     old = planner.plan(Objects([*rest, *before]), Options())
     located: list[str] = []
     compiled: list[str] = []
-    budget_of, compile_route = traffic.budget_of, RouteDraft.compile
+    budget_of, compile_route = policies.budget_of, RouteDraft.compile
 
     def locate(target: Backend, reads: Reads) -> RetryBudgetPlan | None:
         located.append(target.name)
@@ -273,7 +273,7 @@ def test_a_policy_costs_its_targets(text: str, expected: list[str], monkeypatch:
         compiled.append(draft.item.name)
         return compile_route(draft)
 
-    monkeypatch.setattr(traffic, "budget_of", locate)
+    monkeypatch.setattr(policies, "budget_of", locate)
     monkeypatch.setattr(RouteDraft, "compile", count)
     new = planner.plan(Objects([*rest, *parse(text, "policy.yaml")]), Options())
     assert (sorted(located), sorted(compiled)) == (expected, expected)
