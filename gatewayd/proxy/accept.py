@@ -41,7 +41,8 @@ class Acceptor:
         self.contexts: HostTable[tuple[ListenerPlan, HostTable[ssl.SSLContext]]] | None = None
         self._paused = True
         sock.setblocking(False)
-        self.resume()
+        if self.runtime.admission.open:
+            self.resume()
 
     def resume(self) -> None:
         """Accept (again)."""
@@ -68,14 +69,14 @@ class Acceptor:
 
     def _accept(self, most: int = _BATCH) -> None:
         for _ in range(most):
-            if self.runtime.full():
+            if self.runtime.admission.full():
                 return
             try:
                 sock, peer = self.sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:  # EMFILE, ENFILE, ENOBUFS, ENOMEM: the next sweep tries again
-                self.runtime.pause_accepting()
+                self.runtime.admission.pause()
                 return
             sock.setblocking(False)
             self.runtime.counts.connections_accepted += 1

@@ -6,12 +6,11 @@ import resource
 import secrets
 import socket
 import time
-from heapq import nsmallest
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.observe.counters import Report, RuleCounters, RuleReport, WorkerCounters, encode_report
 from gatewayd.proxy.accept import Acceptor
+from gatewayd.proxy.admission import Admission
 from gatewayd.proxy.bodies import Bodies
 from gatewayd.proxy.certificates import Contexts
 from gatewayd.proxy.connector import Connector
@@ -19,7 +18,7 @@ from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
 from gatewayd.proxy.mirror import Mirrors
 from gatewayd.proxy.pipe import Pipes
 from gatewayd.proxy.port import Port, lift_zeros
-from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, STOP_ACCEPTING, Pressure
+from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, Pressure
 from gatewayd.proxy.tunnel import say_goodbye
 from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
@@ -39,14 +38,10 @@ if TYPE_CHECKING:
     from gatewayd.proxy.stream import Stream
     from gatewayd.routing.rule import Rule
 
-_DESCRIPTOR_SHARE = 0.45  # a connection has two ends, and something must be left for all else
 _PIPE_SHARE = 0.0125  # of the descriptors, of which a body that the kernel moves takes four
 _MOST_PIPES = 128  # each may hold a MiB of the kernel's memory
-_CLOSE_AT_ONCE = 64
-_SETTLED = 0.02  # seconds after which an accepted connection is known
 _TURNS = 4  # sweeps in which every backend is looked at once
 _DEFAULTS = Settings()
-_DEADLINE = attrgetter("deadline")
 
 
 class Runtime:
@@ -87,10 +82,9 @@ class Runtime:
         self._ports: dict[str, tuple[Port, list[Acceptor]]] = {}
         self._rules: dict[tuple[str, str, str], RuleCounters] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._accepting = True
         self._turn = 0
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._limit = max(16, int(descriptors * _DESCRIPTOR_SHARE))
+        self.admission = Admission(self, descriptors)
         self.pipes = Pipes(min(_MOST_PIPES, max(4, int(descriptors * _PIPE_SHARE))))
         self._request_prefix = secrets.token_hex(8).encode()
         self._requests = 0
@@ -192,6 +186,15 @@ class Runtime:
             for acceptor in acceptors:
                 acceptor.contexts = contexts
 
+    def acceptors(self) -> list[Acceptor]:
+        """Those of all ports."""
+        return [acceptor for _, acceptors in self._ports.values() for acceptor in acceptors]
+
+    @property
+    def arriving(self) -> int:
+        """Connections that were accepted and are not served yet."""
+        return len(self._tasks)
+
     # -- connections -----------------------------------------------------------------------------------------------
 
     def opened(self, connection: Any) -> None:
@@ -216,43 +219,6 @@ class Runtime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def full(self) -> bool:
-        """Whether no further connection may be taken, for want of descriptors or of memory; stops accepting then."""
-        if self._has_room():
-            return False
-        self.pause_accepting()
-        return True
-
-    def _has_room(self) -> bool:
-        return len(self.connections) + len(self._tasks) < self._limit and self.pressure.level < STOP_ACCEPTING
-
-    def pause_accepting(self) -> None:
-        """Out of descriptors: leave connections in the queues, and make room in a moment, when those that were accepted
-        just now can be told from those that are served.
-        """
-        if self._accepting:
-            self._accepting = False
-            self.counts.connections_refused += 1
-            for _, acceptors in self._ports.values():
-                for acceptor in acceptors:
-                    acceptor.pause()
-            self.loop.call_later(_SETTLED, self._close_idle)
-
-    def _close_idle(self) -> None:
-        """Make room. Those go first whose time would be over first: clients that never said a word have less of it than
-        those that were served a moment ago.
-        """
-        idle = [connection for connection in self.connections if connection.idle]
-        for connection in nsmallest(min(_CLOSE_AT_ONCE, self._limit // 2), idle, key=_DEADLINE):
-            connection.transport.close()
-
-    def _resume_accepting(self) -> None:
-        if not self._accepting and self._has_room():
-            self._accepting = True
-            for _, acceptors in self._ports.values():
-                for acceptor in acceptors:
-                    acceptor.resume()
-
     def failed(self, error: BaseException) -> None:
         """An exception that should not be: counted, and kept for the log. The stream that met it is closed."""
         self.counts.exceptions += 1
@@ -272,10 +238,7 @@ class Runtime:
         self._tick_backends(now)
         self._feel_pressure()
         self._resolver.tick(self.loop.time(), self.backends)
-        if not self.draining:
-            self._resume_accepting()
-            if not self._accepting:  # what was closed so far did not make room
-                self._close_idle()
+        self.admission.sweep()
         self._tell_time()
 
     def _feel_pressure(self) -> None:
@@ -283,8 +246,8 @@ class Runtime:
         level = self.pressure.level
         self.brief = self.draining or level >= CLOSE_IDLE
         self.shedding = level >= SHED
-        if level >= CLOSE_IDLE and self._accepting:
-            self._close_idle()
+        if level >= CLOSE_IDLE and self.admission.open:
+            self.admission.close_idle()
 
     @property
     def exhausted(self) -> bool:
@@ -313,9 +276,8 @@ class Runtime:
         """Stop accepting (what waits in the queues is taken first), close what is idle, and let the rest finish."""
         if self.draining:
             return
-        for _, acceptors in self._ports.values():
-            for acceptor in acceptors:
-                acceptor.drain()
+        for acceptor in self.acceptors():
+            acceptor.drain()
         self.draining = self.brief = True
         for connection in list(self.connections):
             connection.drain()

@@ -96,9 +96,9 @@ def test_then_new_requests_are_answered_503(talk: Conversation) -> None:
 
 def test_then_no_connection_is_taken_and_at_last_the_worker_goes(talk: Conversation) -> None:
     press(talk, 0.96)
-    assert talk.runtime.full()
+    assert talk.runtime.admission.full()
     assert not exhausted(talk)
     press(talk, 0.99)
     assert exhausted(talk)
     press(talk, 0.5)
-    assert not talk.runtime.full()
+    assert not talk.runtime.admission.full()

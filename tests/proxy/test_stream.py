@@ -144,3 +144,19 @@ def test_a_drain_takes_all_that_waits_in_the_queue(site: Site):
     assert site.runtime.counts.connections_accepted == 100
     for client in clients:
         client.close()
+
+
+def test_a_port_that_comes_while_no_connection_is_taken_takes_none_either(site: Site):
+    site.serve(free_port())
+    site.runtime.admission.pause()
+    listening = socket.create_server(("127.0.0.1", 0))
+    acceptor = Acceptor(site.runtime._ports["p"][0], listening)
+    with socket.create_connection(listening.getsockname(), timeout=PATIENCE):
+        for _ in range(3):  # what is readable when a turn begins is read in it
+            site.loop.run_until_complete(asyncio.sleep(0))
+        assert site.runtime.counts.connections_accepted == 0
+        acceptor.resume()
+        for _ in range(3):
+            site.loop.run_until_complete(asyncio.sleep(0))
+        assert site.runtime.counts.connections_accepted == 1
+    acceptor.close()
