@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 class Exchange:
     """One request in flight. `began`, `sent` and `answered` are moments of the monotonic clock, 0.0 when not reached.
 
-    `body` and `ended` hold what came with the head until a connection takes it; `replayable` says whether that is all
-    of the request, so that it can be sent once more. `attempts` is None unless the rule limits time or tries again,
-    `copy` unless the request is mirrored and its body is not whole yet, `guard` unless it waits to be authorized,
-    `changes` are those of services that authorized it. Where the rule keeps sessions, `share` is the share that was
-    chosen, and `bound` the endpoint of the request's session if it shows one.
+    `body` is what came with the head, and what is kept to be sent (again); `ended` says that all of the request has
+    come. It can be sent once more while `bytes_in` is the length of `body`. `attempts` is None unless the rule limits
+    time or tries again, `copy` unless the request is mirrored and its body is not whole yet, `guard` unless it waits to
+    be authorized; `changes` are those of services that authorized it. Where the rule keeps sessions, `share` is the
+    share that was chosen, and `bound` the endpoint of the request's session if it shows one.
     """
 
     __slots__ = (

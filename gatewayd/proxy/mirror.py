@@ -7,7 +7,6 @@ and its answer is read and thrown away so that the connection can serve again.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 from gatewayd.proxy.attempts import KEPT_BODY
@@ -136,6 +135,6 @@ class Mirrored(Subrequest):
 def _without_expectation(head: RequestHead) -> RequestHead:
     """A copy does not wait for 100 (RFC 9110 section 10.1.1): its body is there."""
     if head.expect:
-        head = copy.copy(head)
+        head = head.copy()
         head.expect = False
     return head
