@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from gatewayd.plan.gateways import Outcome
 from gatewayd.plan.listeners import ListenerDraft
@@ -21,6 +21,9 @@ from gatewayd.routing.snapshot import (
 )
 
 T = TypeVar("T")
+Transport = Literal["http", "https", "tcp"]
+Members = tuple[str, int, Transport, list[ListenerPlan]]
+"""What stands at one socket: address, port to bind, and the listeners with their transport."""
 
 
 class Assembly:
@@ -40,8 +43,7 @@ class Assembly:
         backends: dict[str, BackendPlan],
     ) -> Snapshot:
         """The snapshot of `generation`."""
-        before = self._before
-        members: dict[str, tuple[str, int, str, list[ListenerPlan]]] = {}
+        members: dict[str, Members] = {}
         certificates: dict[str, CertificatePlan] = {}
         settings = {DEFAULT: Settings()}
         numbers: dict[str, int] = {}
@@ -57,25 +59,22 @@ class Assembly:
                     key = socket_key(address, port)
                     numbers[key] = listener.spec.port
                     members.setdefault(key, (address, port, listener.protocol.transport, []))[3].append(plan)
-        ports = {}
-        for key, (address, port, transport, plans) in members.items():
-            made = PortPlan(
-                key=key,
-                address=address,
-                port=port,
-                number=numbers[key],
-                transport=transport,  # type: ignore[arg-type]
-                listeners=tuple(plans),
-            )
-            ports[key] = reuse(before.ports.get(key), made)
         return Snapshot(
             generation=generation,
-            ports=ports,
+            ports={key: self._port(key, *found, numbers[key]) for key, found in members.items()},
             routes=routes,
             backends=backends,
             certificates=certificates,
-            settings={key: reuse(before.settings.get(key), value) for key, value in settings.items()},
+            settings={key: reuse(self._before.settings.get(key), value) for key, value in settings.items()},
         )
+
+    def _port(
+        self, key: str, address: str, port: int, transport: Transport, listeners: list[ListenerPlan], number: int
+    ) -> PortPlan:
+        made = PortPlan(
+            key=key, address=address, port=port, number=number, transport=transport, listeners=tuple(listeners)
+        )
+        return reuse(self._before.ports.get(key), made)
 
     def _listener(self, outcome: Outcome, listener: ListenerDraft, places: Places) -> ListenerPlan:
         draft = outcome.draft
