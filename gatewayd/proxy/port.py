@@ -114,7 +114,8 @@ class Port:
 
     def client_of(self, exchange: Exchange) -> bytes:
         """Who asked through a proxy that is trusted: the last address of X-Forwarded-For that is not trusted itself.
-        What is no address ends the search, so that nothing else gets into the access log.
+        What is no address ends the search, so that nothing else gets into the access log; nor is one with a zone, which
+        means nothing here, and whose text may be any (RFC 4007 section 11).
         """
         client = exchange.client
         networks = _networks(exchange.settings.trusted_proxies)
@@ -122,6 +123,8 @@ class Port:
             try:
                 address = ip_address(_plain(part.strip(b" \t").decode("latin-1")))
             except ValueError:
+                break
+            if b"%" in part:
                 break
             client = str(address).encode()
             if not any(address in network for network in networks):

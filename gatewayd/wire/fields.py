@@ -12,11 +12,13 @@ from gatewayd.wire.grammar import FIELDS, TCHAR
 
 Fields = list[tuple[bytes, bytes]]
 
-# RFC 9110 section 6.5.1: a trailer must not frame, route, authenticate or change how the message is read.
+# RFC 9110 section 6.5.1: a trailer must not frame, route, authenticate or change how the message is read. Nor may it
+# say who the client is: that is for the gateway to say, and some backends take trailers for fields.
 FORBIDDEN_TRAILERS = frozenset(
     b"""authorization cache-control connection content-encoding content-length content-range content-type cookie expect
-    host keep-alive max-forwards proxy-authenticate proxy-authorization proxy-connection range set-cookie te trailer
-    transfer-encoding upgrade www-authenticate""".split()
+    forwarded host http2-settings keep-alive max-forwards proxy-authenticate proxy-authorization proxy-connection range
+    set-cookie te trailer transfer-encoding upgrade www-authenticate x-forwarded-for x-forwarded-host x-forwarded-port
+    x-forwarded-prefix x-forwarded-proto x-forwarded-server x-forwarded-ssl x-real-ip x-request-id""".split()
 )
 
 
@@ -42,8 +44,9 @@ def without(block: bytes, names: frozenset[bytes]) -> bytes:
 
 
 def allowed_trailers(block: bytes) -> bytes:
-    """The trailer lines that may be forwarded (RFC 9110 section 6.5.1)."""
-    return join_block([(name, value) for name, value in split_block(block) if name not in FORBIDDEN_TRAILERS])
+    """The trailer lines that may be forwarded (RFC 9110 section 6.5.1). An underscore is a dash to some backends."""
+    fields = split_block(block)
+    return join_block([pair for pair in fields if pair[0].replace(b"_", b"-") not in FORBIDDEN_TRAILERS])
 
 
 def _drop_pattern(names: set[bytes]) -> re.Pattern[bytes]:

@@ -64,6 +64,15 @@ def test_no_spelling_gets_through(talk: Conversation, field: str, spell: Callabl
     assert told(talk, f"{spell(name.partition(',')[0])}:{value}") == plain()
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "x_forwarded_for", "X-Real-IP", "X-Request-Id", "Content_Length"])
+def test_trailers_do_not_say_who_the_client_is(talk: Conversation, name: str):
+    """Nor do look-alikes frame a message: some backends take trailers for fields, and an underscore for a dash."""
+    fields = ("Transfer-Encoding: chunked", f"Trailer: {name}, X-Sum")
+    body = b"1\r\nx\r\n0\r\n%b: 1\r\nX-Sum: 1\r\n\r\n" % name.encode()
+    talk.client().sends(message("POST / HTTP/1.1", "Host: a", *fields, body=body))
+    assert talk.backend().takes_all().endswith(b"\r\n\r\n1\r\nx\r\n0\r\nx-sum: 1\r\n\r\n")
+
+
 @pytest.mark.parametrize("name", ["Content_Length", "Transfer_Encoding", "Proxy_Connection"])
 def test_look_alikes_of_framing_fields_are_dropped(talk: Conversation, name: str):
     assert told(talk, f"{name}: chunked") == plain()
@@ -233,6 +242,8 @@ def test_what_the_client_claims_can_be_removed_or_set(start: Start):
         ("198.51.100.7, ", "192.0.2.1"),
         ("198.51.100.7, unknown, 192.0.2.8", "192.0.2.8"),
         ("198.51.100.7:4711", "192.0.2.1"),
+        ("fe80::1%eth0", "192.0.2.1"),  # a zone means nothing here, and any text may stand there
+        ('198.51.100.7, fe80::1%"} {"client":"x, 192.0.2.8', "192.0.2.8"),
     ],
 )
 def test_the_client_of_the_access_line_is_behind_the_trusted_proxies(start: Start, chain: str, client: str):

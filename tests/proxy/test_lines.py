@@ -139,7 +139,7 @@ LINE = st.builds(
     st.sampled_from(TARGETS) | ANY.map(b"/".__add__),
     st.sampled_from(HOSTS) | ANY,
     st.sampled_from([b"X-Request-Id", b"X-Forwarded-For"]) | ANY,
-    ANY,
+    ANY | ANY.map(b"fe80::1%".__add__),
 )
 
 
