@@ -1,10 +1,14 @@
-"""Names of backends outside, resolved in the background and never for a request. The last good answer is kept."""
+"""Names of backends outside, resolved in the background and never for a request. The last good answer is kept, also
+where a name server answers with addresses that no backend can have.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
+
+from gatewayd.upstream.reserved import leads_nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,11 +67,15 @@ class Resolver:
             self._running.pop((key, name), None)
         if self._names.get(key) != name:
             return  # another name took its place meanwhile, and is due at once
+        hosts = [str(address[0]) for *_, address in found]
+        usable = [host for host in hosts if not leads_nowhere(host)]
+        if hosts and not usable:
+            reason = f"no backend is where it leads to, {hosts[0]}"
         backend = backends.get(key)  # maybe not the one of the beginning: it can have gone and come back
-        if found and backend is not None:
-            backend.update([(str(address[0]), name[1]) for *_, address in found])
-        self._due[key] = self._loop.time() + (REFRESH if found else RETRY)
-        if found:
+        if usable and backend is not None:
+            backend.update([(host, name[1]) for host in usable])
+        self._due[key] = self._loop.time() + (REFRESH if usable else RETRY)
+        if usable:
             self._lost.discard(key)
         elif key not in self._lost and len(self._notices) < _NOTICES:
             self._lost.add(key)

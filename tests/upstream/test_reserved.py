@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 
 from gatewayd.upstream.backend import Backend
-from gatewayd.upstream.reserved import Reserved
+from gatewayd.upstream.reserved import Reserved, _is_own, leads_nowhere
 
 LOCAL = ["127.0.0.1", "127.1.2.3", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1", "::1%lo"]
 ROWS = [
@@ -19,6 +21,12 @@ ROWS = [
     ("10.0.0.5", "10.0.0.5", True),
     ("10.0.0.5", "10.0.0.6", False),
     ("10.0.0.5", "127.0.0.1", False),
+    ("10.0.0.5", "::ffff:10.0.0.5", True),  # the same address in other words
+    ("::ffff:10.0.0.5", "10.0.0.5", True),
+    ("2001:db8::1", "2001:DB8:0::1", True),
+    ("2001:db8::1", "2001:db8::2", False),
+    ("0.0.0.0", "192.0.2.77", False),  # all addresses of this machine, and no other
+    ("::", "2001:db8::2", False),
 ]
 
 
@@ -29,6 +37,32 @@ def test_addresses(admin: str, host: str, leads: bool):
     others = [(host, 9900), ("192.0.2.1", 80)]
     assert reserved.without([(host, 9901), *others], "shop") == (others if leads else [(host, 9901), *others])
     assert len(notices) == leads
+
+
+def test_every_address_of_the_machine_leads_to_what_listens_on_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gatewayd.upstream.reserved._is_own", lambda address: str(address) == "10.0.0.5")
+    for admin in ("0.0.0.0", "::", "gateway.example"):
+        reserved = Reserved(admin, 9901, [])
+        assert reserved.without([("10.0.0.5", 9901), ("10.0.0.6", 9901)], "shop") == [("10.0.0.6", 9901)]
+    assert Reserved("127.0.0.1", 9901, []).without([("10.0.0.5", 9901)], "shop") == [("10.0.0.5", 9901)]
+
+
+@pytest.mark.parametrize(("address", "own"), [("127.0.0.1", True), ("127.3.2.1", True), ("192.0.2.77", False)])
+def test_which_addresses_are_of_the_machine(address: str, own: bool):
+    assert _is_own(ip_address(address)) is own
+
+
+NOWHERE = ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "ff02::1"]
+
+
+@pytest.mark.parametrize("host", NOWHERE)
+def test_addresses_that_no_backend_has(host: str):
+    assert leads_nowhere(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.0.0.1", "fd00::1", "192.0.2.1", "2001:db8::1"])
+def test_addresses_that_a_backend_may_have(host: str):
+    assert not leads_nowhere(host)
 
 
 def test_a_backend_has_no_such_endpoint_and_the_log_is_told_once():

@@ -69,6 +69,27 @@ def test_a_name_is_resolved_and_refreshed():
     run(steps)
 
 
+def test_a_name_server_leads_nobody_to_where_no_backend_is():
+    """A name outside may resolve to the metadata service of a cloud at any time."""
+
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        loop.answer = ["169.254.169.254", "fe80::1%eth0"]
+        loop.now = REFRESH
+        resolver.tick(loop.now, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.1"]
+        assert loop.notices == [
+            "backend b: the name name.example cannot be resolved: no backend is where it leads to, 169.254.169.254"
+        ]
+        loop.answer = ["0.0.0.0", "10.0.0.2", "::ffff:169.254.169.254"]
+        loop.now += RETRY
+        resolver.tick(loop.now, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.2"]
+
+    run(steps)
+
+
 def test_the_last_good_answer_is_kept_and_the_next_asked_for_sooner():
     async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
         loop.answer = socket.gaierror(-3, "try again")

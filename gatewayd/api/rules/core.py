@@ -22,16 +22,33 @@ def _is_address(kind: str, text: str) -> bool:
     if kind == "FQDN":
         return FQDN.fullmatch(text) is not None
     try:
-        return ip_address(text).version == FAMILY[kind]
+        return ip_address(text).version == FAMILY[kind] and "%" not in text
     except ValueError:
         return False
 
 
-def _bad_addresses(slice_: EndpointSlice) -> Iterable[Path]:
+def _is_special(text: str) -> bool:
+    """Whether no endpoint may have the address. Kubernetes refuses loopback too; without a cluster it is of use."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_unspecified or address.is_link_local or address.is_multicast
+
+
+def _addresses(slice_: EndpointSlice) -> Iterable[tuple[Path, str]]:
     for index, endpoint in enumerate(slice_.endpoints):
         for place, address in enumerate(endpoint.addresses):
-            if not _is_address(slice_.address_type, address):
-                yield "endpoints", index, "addresses", place
+            yield ("endpoints", index, "addresses", place), address
+
+
+def _bad_addresses(slice_: EndpointSlice) -> Iterable[Path]:
+    return (path for path, text in _addresses(slice_) if not _is_address(slice_.address_type, text))
+
+
+def _special_addresses(slice_: EndpointSlice) -> Iterable[Path]:
+    return (path for path, text in _addresses(slice_) if _is_special(text))
 
 
 def _missing_keys(secret: Secret) -> Iterable[Path]:
@@ -95,6 +112,13 @@ RULES: dict[type[Record], tuple[Rule, ...]] = {
             _bad_addresses,
             "the address must be of the kind that addressType names",
             "one of IPv4, IPv6 and FQDN for all addresses of the slice",
+        ),
+        Rule(
+            "endpoint-addresses-special",
+            ("endpoints",),
+            _special_addresses,
+            "the address must not be unspecified, link-local or multicast",
+            "the address of a server",
         ),
     ),
     Secret: (
