@@ -91,7 +91,7 @@ _MAX_INTEGER = 2**32 - 1
 # A block is remembered if it is short, and with few others: ten thousand idle connections hold what they remember.
 _MAX_KNOWN = 32
 _MAX_KNOWN_BYTES = 256
-# Texts of the Huffman code, shared by all connections of a worker.
+# Texts of the Huffman code, shared by all connections of a worker; credentials are not among them.
 _MAX_TEXTS = 1024
 _MAX_TEXT_BYTES = 64
 # Literals as they came, with the name written out or of the static table, so that they mean the same everywhere; shared
@@ -288,10 +288,10 @@ class Decoder:
             name = self._entries[index][1][0]
         else:
             name, at = _string(block, at)
-        value, at = _string(block, at)
+        private = first & 0xF0 == 0x10 or name in _PRIVATE
+        value, at = _string(block, at, private=private)
         entry = (len(name) + len(value) + ENTRY_OVERHEAD, (name, value))
-        everywhere = index < _FIRST_DYNAMIC and first & 0xF0 != 0x10
-        if everywhere and at - begin <= _MAX_LITERAL_BYTES and name not in _PRIVATE:
+        if index < _FIRST_DYNAMIC and at - begin <= _MAX_LITERAL_BYTES and not private:
             _remember(block[begin:at], entry)
         return at, entry
 
@@ -337,8 +337,8 @@ def _integer(block: bytes, at: int, number: int) -> tuple[int, int]:
     raise HpackError("integer too large")
 
 
-def _string(block: bytes, at: int) -> tuple[bytes, int]:
-    """(text, where it ends) of a string (section 5.2)."""
+def _string(block: bytes, at: int, *, private: bool = False) -> tuple[bytes, int]:
+    """(text, where it ends) of a string (section 5.2). A private one is not remembered."""
     first = block[at]
     at += 1
     length = first & 127
@@ -354,7 +354,7 @@ def _string(block: bytes, at: int) -> tuple[bytes, int]:
     if known is not None:
         return known, end
     plain = huffman.decode(text)
-    if length <= _MAX_TEXT_BYTES:
+    if length <= _MAX_TEXT_BYTES and not private:
         if len(_texts) >= _MAX_TEXTS:
             _texts.clear()
         _texts[text] = plain
