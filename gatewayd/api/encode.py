@@ -12,6 +12,7 @@ from gatewayd.api.scalars import Number
 
 REDACTED = "REDACTED"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # holds the whole object once more
+_SHOWN_OF_A_SECRET = 100  # characters of an annotation: in longer ones other tools keep the whole object
 
 
 def to_plain(item: Object) -> dict[str, Any]:
@@ -27,7 +28,9 @@ def to_plain(item: Object) -> dict[str, Any]:
     plain.update((name, value) for name, value in _fields(item.resource).items() if name not in plain)
     if isinstance(item.resource, Secret):
         plain["data"] = dict.fromkeys(sorted(item.resource.data), REDACTED)
-        plain["metadata"].get("annotations", {}).pop(LAST_APPLIED, None)
+        annotations = plain["metadata"].get("annotations", {})
+        annotations.pop(LAST_APPLIED, None)
+        annotations.update((name, REDACTED) for name, text in annotations.items() if len(text) > _SHOWN_OF_A_SECRET)
     return plain
 
 

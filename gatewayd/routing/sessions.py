@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gatewayd.routing.rule import Share
     from gatewayd.routing.snapshot import Persistence
 
+_MAX_KEYS = 16
 SKEW = 60.0  # seconds by which the clocks of two gateways may differ
 _DIGEST = 15  # bytes, which are 20 characters
 _NAMED = 20  # characters of a token that name an endpoint
@@ -42,12 +43,19 @@ class Place(NamedTuple):
     endpoint: Any
 
 
+class _Known(NamedTuple):
+    """What the names of tokens that one key makes stand for, and the state of the backends that this was made of."""
+
+    places: dict[bytes, Place]
+    made_of: list[Any]
+
+
 class Sessions:
     """The sessions of one rule. The dict of its endpoints is made when a token asks for it, and made anew when a token
-    is not in it and endpoints, or the key, have changed since.
+    is not in it and endpoints have changed since. Each key has its own: a route may belong to several Gateways.
     """
 
-    __slots__ = ("_after", "_edit", "_made_of", "_places", "_read", "_scopes", "_shares", "name", "plan")
+    __slots__ = ("_after", "_edit", "_known", "_read", "_scopes", "_shares", "name", "plan")
 
     def __init__(self, scope: bytes, plan: Persistence, shares: tuple[Share, ...]) -> None:
         """`scope` is what no two rules share."""
@@ -55,8 +63,7 @@ class Sessions:
         self.name = plan.name or b"gatewayd-" + blake2b(scope, digest_size=5).hexdigest().encode()
         self._shares = shares
         self._scopes = _scopes(scope, shares)
-        self._places: dict[bytes, Place] = {}
-        self._made_of: list[Any] = []
+        self._known: dict[bytes, _Known] = {}
         form = _NAME + _SEAL if plan.timeout else _NAME
         cookie = plan.kind == "cookie"
         self._read = Cookie(self.name, form).values if cookie else Field(self.name, form).values
@@ -76,14 +83,16 @@ class Sessions:
         return None
 
     def _place(self, name: bytes, key: bytes) -> Place | None:
-        place = self._places.get(name)
-        if place is None or place.endpoint.gone or key != self._made_of[0]:
-            made_of = [key, *((share.backend, share.backend and share.backend.version) for share in self._shares)]
-            if made_of == self._made_of:
+        known = self._known.get(key)
+        place = None if known is None else known.places.get(name)
+        if place is None or place.endpoint.gone:
+            made_of = [(share.backend, share.backend and share.backend.version) for share in self._shares]
+            if known is not None and made_of == known.made_of:
                 return None
-            self._made_of = made_of
-            self._places = dict(self._all(key))
-            place = self._places.get(name)
+            if known is None and len(self._known) >= _MAX_KEYS:  # of keys that were replaced
+                self._known.clear()
+            known = self._known[key] = _Known(dict(self._all(key)), made_of)
+            place = known.places.get(name)
         if place is None:
             return None
         # Where no endpoint can be connected to, this one is as good as any.

@@ -36,8 +36,10 @@ class Cookie:
 
     def values(self, block: bytes) -> Iterator[bytes]:
         """The values that a block of field lines has for it, in their order; without quotes."""
+        left = MOST
         for line in _LINES.findall(block):
-            for found in islice(self._pairs(line), MOST):
+            for found in islice(self._pairs(line), left):
+                left -= 1
                 if line[: found.start()].rstrip(b"\t ")[-1:] in _BEFORE:
                     yield found[2]
 

@@ -290,6 +290,21 @@ def test_the_endpoints_are_looked_through_once_for_each_change() -> None:
     assert backend.asked == 2
 
 
+def test_each_key_has_tokens_of_its_own_and_costs_one_look() -> None:
+    """A route may belong to several Gateways: who talks to them in turns must not have the endpoints looked through."""
+    backend = Backend("10.0.0.1:80", "10.0.0.2:80")
+    one, sessions = bind(rule(), backend)
+    place = Place(one.shares[0], backend.endpoints[0])
+    for _ in range(3):
+        for key in (b"", KEY):
+            assert sessions.find(block(sessions, token(sessions, place, key)), key, NOW) == place
+            assert sessions.find(block(sessions, b"x" * 20), key, NOW) is None
+    assert backend.asked == 2
+    for number in range(100):
+        sessions.find(block(sessions, b"x" * 20), b"%d" % number, NOW)
+    assert len(sessions._known) <= 16
+
+
 def test_the_first_valid_one_counts() -> None:
     backend = Backend("10.0.0.1:80", "10.0.0.2:80")
     one, sessions = bind(rule(Persistence(name=b"sid")), backend)

@@ -58,6 +58,8 @@ def test_what_can_be_no_name(name: bytes) -> None:
 def test_only_so_many_of_one_name_are_looked_at() -> None:
     block = b"\r\ncookie: " + b"; ".join([b"sid=aaaa"] * (MOST + 5))
     assert len(list(SID.values(block))) == MOST
+    assert len(list(SID.values(block * 100))) == MOST
+    assert len(list(SID.values(b"\r\ncookie: sid=aaaa" * 100))) == MOST
 
 
 HOSTILE = [
