@@ -161,10 +161,12 @@ class Intake1(Replies1):
         self.exchange.up.resume_writing()
 
     def splice_broke(self, *, source: bool, clean: bool) -> None:
-        """The client is gone, or the backend takes no more and its own connection says why."""
+        """The client is gone, or the backend takes no more and its own connection says why, as far as it can."""
         self._stop_splice()
         if source:
             self.transport.abort()
+        elif self.exchange is not None and self.exchange.up is not None:
+            self.exchange.up.was_reset = not clean
 
     def _stop_splice(self) -> None:
         if self.splice is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Response1(asyncio.Protocol):
     """The receiving half of `upstream1.Upstream1` for bodies: `left` is what is still to come, None before the head;
     `splice` moves it while it is long and both sides are in clear text. `keep` says whether the connection may be used
-    again.
+    again, `was_reset` that the backend reset it, which only who sent the request's body was told.
     """
 
     __slots__ = (
@@ -38,6 +38,7 @@ class Response1(asyncio.Protocol):
         "splice",
         "tail",
         "transport",
+        "was_reset",
     )
 
     deadline: float
@@ -52,6 +53,7 @@ class Response1(asyncio.Protocol):
     splice: Splice | None
     tail: bytes
     transport: Any
+    was_reset: bool
 
     def _read_body(self, exchange: Exchange, data: bytes) -> None:
         self.deadline = monotonic() + self.settings.stream_idle_timeout
@@ -102,6 +104,7 @@ class Response1(asyncio.Protocol):
     def _ended(self, exchange: Exchange, *, clean: bool) -> None:
         """The backend will send no more. Only a body without a length may end so."""
         self.keep = False
+        clean = clean and not self.was_reset
         if self.left == UNTIL_CLOSE and clean:
             exchange.respond_body(b"", True)
             return

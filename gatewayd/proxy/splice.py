@@ -40,13 +40,15 @@ class Owner(Protocol):
         """The target has all that was taken."""
 
     def splice_broke(self, *, source: bool, clean: bool) -> None:
-        """One end is gone: the source (`clean`: it ended, with bytes missing), or the target."""
+        """One end is gone: the source (`clean`: it ended, with bytes missing), or the target (`clean`: it had ended its
+        own sending before).
+        """
 
 
 class Splice:
     """`left` bytes, still to be taken from the source. It owns two descriptors and a pipe until `stop`."""
 
-    __slots__ = ("_loop", "_owner", "_pipe", "_rests", "_runtime", "_source", "_target", "_transport", "left")
+    __slots__ = ("_high", "_loop", "_owner", "_pipe", "_rests", "_runtime", "_source", "_target", "_transport", "left")
 
     def __init__(self, runtime: Runtime, owner: Owner, pipe: Pipe, ends: tuple[Any, Any], left: int) -> None:
         source, self._transport = ends
@@ -58,8 +60,16 @@ class Splice:
         self._pipe = pipe
         self._rests = False
         self.left = left
+        try:
+            self._loop.add_writer(self._target, self._guard, self._begin)
+        except OSError:
+            os.close(self._source)
+            os.close(self._target)
+            raise
         source.pause_reading()
-        self._loop.add_writer(self._target, self._guard, self._begin)
+        # As long as anything waits in the transport, it is the target that time passes on: however little is too much.
+        self._high = self._transport.get_write_buffer_limits()[1]
+        self._transport.set_write_buffer_limits(high=0)
 
     def _guard(self, turn: Callable[[], None]) -> None:
         """One turn; what should not be ends this body and nothing else."""
@@ -72,6 +82,7 @@ class Splice:
     def _begin(self) -> None:
         """What was written to the transport before goes first."""
         if not self._transport.get_write_buffer_size():
+            self._transport.set_write_buffer_limits(high=self._high)
             self._loop.remove_writer(self._target)
             self._loop.add_reader(self._source, self._guard, self._move)
 
@@ -96,8 +107,9 @@ class Splice:
             self._pipe.drain(self._target)
         except (BlockingIOError, InterruptedError):
             self._rest()
-        except OSError:
-            self._owner.splice_broke(source=False, clean=False)
+        except OSError as error:
+            # A reset is told once. If it is told here, a read finds nothing but an end, as if all had been said.
+            self._owner.splice_broke(source=False, clean=isinstance(error, BrokenPipeError))
         else:
             self._go_on()
 

@@ -59,7 +59,7 @@ class Upstream1(Response1):
         self.tail = b""
         self.keep = True
         self.request_ended = False
-        self.blocked = self.paused = False
+        self.blocked = self.paused = self.was_reset = False
         self.deadline = NEVER
 
     # -- the connection --------------------------------------------------------------------------------------------

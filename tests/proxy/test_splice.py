@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import uvloop
 
 from gatewayd.proxy import splice
 from gatewayd.proxy.pipe import Pipes
+from gatewayd.proxy.upstream1 import Upstream1
 from gatewayd.routing.snapshot import Retry, Settings, Timeouts
 from tests.processes import PATIENCE
 from tests.proxy.sockets import HEAD, LONG, Serve, Site, Talk, descriptors, end, gateway, read_head
@@ -242,6 +245,71 @@ def test_an_early_answer_ends_the_request(run: Callable[..., list[int]]):
         await end(writer)
 
     assert len(run(serve, talk)) == 1
+
+
+def test_a_backend_that_takes_next_to_nothing_is_given_up_as_such(
+    run: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
+):
+    """What waits for it in the transport is less than a buffer, and nothing can be moved before that is gone."""
+    made = Upstream1.connection_made
+
+    def small(self: Upstream1, transport: Any) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        made(self, transport)
+
+    monkeypatch.setattr(Upstream1, "connection_made", small)
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await over.wait()
+        writer.transport.abort()
+
+    async def talk(site: Site) -> None:
+        reader, writer = await site.connect()
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % (1 << 40) + LONG[:800_000])
+        await site.until(lambda: site.reasons)
+        over.set()
+        assert site.reasons == ["upstream_timeout"]
+        assert (await read_head(reader)).startswith(b"http/1.1 504")
+        writer.transport.abort()
+
+    settings = Settings(write_timeout=0.5, body_read_timeout=3.0, buffer_bytes=2_000_000)
+    assert len(run(serve, talk, settings)) == 1
+
+
+def test_a_response_without_a_length_that_is_reset_while_the_request_is_moved_does_not_look_complete(
+    run: Callable[..., list[int]],
+):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nthe beginning")
+        await reader.readexactly(1_000_000)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async def talk(site: Site) -> None:
+        reader, writer = await site.connect()
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % (1 << 40))
+        sending = asyncio.create_task(send_on(writer))
+        assert b"transfer-encoding: chunked" in await read_head(reader)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readuntil(b"\r\n0\r\n\r\n")
+        await sending
+        await end(writer)
+        await site.until(lambda: site.reasons == ["upstream_cut_body"])
+
+    assert len(run(serve, talk)) == 1
+
+
+async def send_on(writer: asyncio.StreamWriter) -> None:
+    """Send until nobody takes it any more."""
+    try:
+        while True:
+            writer.write(LONG)
+            await writer.drain()
+    except (OSError, RuntimeError):  # the second is uvloop's, of a write after the end
+        pass
 
 
 @pytest.mark.parametrize(
