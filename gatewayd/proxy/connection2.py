@@ -116,8 +116,9 @@ class Connection2(Sender2):
         """Take the frames in `data`; answer faults as RFC 9113 section 5.4 says."""
         if self.lingering:
             return
+        runtime = self.runtime
         planned, self._planned = self._planned, CORKED
-        self.runtime.reading = self
+        outer, runtime.reading = runtime.reading, self
         try:
             self._read(self._tail + data if self._tail else data)
             self.read_over()
@@ -126,16 +127,24 @@ class Connection2(Sender2):
         except HpackError:
             self.go_away(ErrorCode.COMPRESSION_ERROR, "compression")
         except Exception as error:
-            self.runtime.failed(error)
+            runtime.failed(error)
             self.go_away(ErrorCode.INTERNAL_ERROR, "exception")
-        self.runtime.reading = None
-        self._planned = planned
+        finally:
+            runtime.reading = outer
+            self._planned = planned
+            if self.followers:
+                self._flush_followers()
         if self._out:
             self.flush()
-        if self.followers:
-            followers, self.followers = self.followers, []
-            for follower in followers:
+
+    def _flush_followers(self) -> None:
+        followers, self.followers = self.followers, []
+        for follower in followers:
+            try:
                 follower.flush_planned()
+            except Exception as error:  # the others must not wait for ever
+                self.runtime.failed(error)
+                follower.transport.abort()
 
     def _read(self, data: bytes) -> None:
         at, size = 0, len(data)

@@ -11,7 +11,8 @@ from gatewayd.wire.fields2 import request_head, response_head
 from gatewayd.wire.head import RequestHead, ResponseHead
 from gatewayd.wire.hpack import Field
 
-_MAX_HEADS = 16
+_MAX_HEADS = 8
+_MAX_HEAD_BYTES = 2048  # a few octets of indices can stand for a long head
 
 
 class Heads:
@@ -31,7 +32,8 @@ class Heads:
         if known is not None and known[0] is fields and known[1] is ended and known[2] == longest_line:
             return known[3].copy()
         head = request_head(fields, ended, longest_line)
-        if not head.upgrade:  # what opens a tunnel is edited in depth
+        # What opens a tunnel is edited in depth.
+        if not head.upgrade and len(head.block) + len(head.path) + len(head.query) <= _MAX_HEAD_BYTES:
             if len(self._requests) >= _MAX_HEADS:
                 self._requests.clear()
             self._requests[id(fields)] = fields, ended, longest_line, head.copy()
@@ -45,6 +47,8 @@ class Heads:
         if known is not None and known[0] is fields and known[1] is ended:
             return known[2].copy()
         head = response_head(fields, ended, method)
+        if len(head.block) > _MAX_HEAD_BYTES:
+            return head
         if len(self._responses) >= _MAX_HEADS:
             self._responses.clear()
         self._responses[id(fields)] = fields, ended, head.copy()

@@ -55,6 +55,7 @@ class _Name(NamedTuple):
 
 _names: dict[bytes, _Name] = {}
 _MAX_NAMES = 1024
+_MAX_NAME_BYTES = 64
 _LENGTHS = tuple(bytes((length,)) for length in range(127))
 
 
@@ -128,12 +129,12 @@ class Encoder:
         if stable:
             field = lower, value
             code = self._known.get(field) or self._dynamic(field)
-            if code[0] & 0x80:
+            if code[0] & 0x80 and len(line) <= _MAX_ENTRY:
                 self._know(line, code)
             return code
         length = len(value)
         code = start + (_LENGTHS[length] if length < 127 else _integer(0, 127, length)) + value
-        if not unique and len(code) <= _MAX_LITERAL_BYTES:
+        if not unique and len(line) <= _MAX_LITERAL_BYTES:
             _remember(line, code)
         return code
 
@@ -183,9 +184,10 @@ def _learn(written: bytes) -> _Name:
     lower = written.lower()
     pattern, most = (0x10, 0x0F) if lower in _SENSITIVE else (0x00, 0x0F)
     name = _Name(_start(pattern, most, lower), lower, lower in _STABLE, lower in _UNIQUE)
-    if len(_names) >= _MAX_NAMES:
-        _names.clear()
-    _names[written] = name
+    if len(written) <= _MAX_NAME_BYTES:
+        if len(_names) >= _MAX_NAMES:
+            _names.clear()
+        _names[written] = name
     return name
 
 

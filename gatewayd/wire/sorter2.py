@@ -34,6 +34,7 @@ _RESPONSE_SPECIAL = frozenset(b"te trailer".split())
 _RESPONSE_ONCE = frozenset({b"content-length"})
 
 _MAX_NAMES = 1024
+_MAX_NAME_BYTES = 64
 _MAX_LINES = 1024
 _MAX_LINE_BYTES = 256
 
@@ -59,9 +60,10 @@ class Sorter:
 
     def _learn(self, name: bytes) -> int:
         kind = self._judge(name)
-        if len(self._kinds) >= _MAX_NAMES:
-            self._kinds.clear()
-        self._kinds[name] = kind
+        if len(name) <= _MAX_NAME_BYTES:
+            if len(self._kinds) >= _MAX_NAMES:
+                self._kinds.clear()
+            self._kinds[name] = kind
         return kind
 
     def _judge(self, name: bytes) -> int:

@@ -207,3 +207,26 @@ def test_a_window_opens_again_when_half_of_it_is_used_and_not_after_the_end(talk
     assert len(backend.messages[1].body) == 72768
     answer(backend, 1)
     nothing_is_left(talk)
+
+
+def test_a_connection_that_cannot_be_written_to_keeps_no_other_waiting(talk: Conversation) -> None:
+    """Clients are written to when the read of their backend is over, one after the other."""
+    clients = [Client2(talk) for _ in range(2)]
+    ask(clients[0], 1)
+    backend = Backend2(talk.backend())
+    ask(clients[1], 1)
+    backend.settle()
+
+    def fails(data: bytes) -> None:
+        raise ValueError("not written")
+
+    clients[0].peer.transport.write = fails  # type: ignore[method-assign]
+    backend.h2.send_headers(1, [(":status", "200")])
+    backend.h2.send_headers(3, [(":status", "200")])
+    backend.peer.transport.deliver(backend.h2.data_to_send())
+    assert [type(error) for error in talk.runtime.errors] == [ValueError]
+    talk.runtime.errors.clear()
+    assert clients[0].peer.state == "aborted"
+    clients[1].pull()
+    assert clients[1].messages[1].status == 200
+    assert talk.runtime.reading is None

@@ -70,5 +70,14 @@ def test_few_are_kept():
     for number in range(100):
         heads.request((*GET, (b"x-n", b"%d" % number)), True, 16384)
         heads.response((*OK, (b"x-n", b"%d" % number)), False, b"GET")
-    assert len(heads._requests) <= 16
-    assert len(heads._responses) <= 16
+    assert 0 < len(heads._requests) <= 8
+    assert 0 < len(heads._responses) <= 8
+
+
+def test_long_ones_are_not():
+    heads = Heads()
+    for _ in range(2):
+        heads.request((*GET, (b"x-long", b"x" * 2048)), True, 16384)
+        heads.request((*GET[:3], (b":path", b"/" + b"x" * 2048)), True, 16384)
+        heads.response((*OK, (b"x-long", b"x" * 2048)), False, b"GET")
+    assert (heads._requests, heads._responses) == ({}, {})

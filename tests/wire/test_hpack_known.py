@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.wire import hpack
+from gatewayd.wire import hpack, hpack_encode
 from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge
 from gatewayd.wire.hpack_encode import Encoder
 
@@ -205,3 +205,15 @@ def test_the_fields_of_a_known_block_are_the_same_object():
         known.append(decoder.again)
     assert known == [False, False, True, False]
     assert decoder.decode(b"\x82\xbe") is decoder.decode(b"\x82\xbe")
+
+
+def test_long_names_and_lines_are_not_remembered():
+    hpack_encode._names.clear()
+    hpack_encode._literals.clear()
+    name, encoder = b"x" * 65, Encoder()
+    for line in (name + b": 1", b"x-spaces:" + b" " * 200 + b"1", b"server:" + b" " * 600 + b"1"):
+        for _ in range(3):
+            encoder.encode([], b"\r\n" + line)
+    assert {*hpack_encode._names} == {b"x-spaces", b"server"}
+    assert [key for key in hpack_encode._literals if b" " * 200 in key] == []
+    assert [key for key in encoder._known if b" " * 600 in key] == []
