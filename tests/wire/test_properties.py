@@ -44,9 +44,11 @@ def test_a_response_means_the_same_however_it_is_cut(draw: st.DataObject, data: 
 
 @given(st.binary(max_size=60))
 @settings(max_examples=500)
-def test_random_bytes_are_refused_or_incomplete(data: bytes):
-    assert read_request([data]).verdict != (0, "")
-    assert read_request(single_bytes(data)) == read_request([data])
+def test_random_bytes_are_refused_unless_they_are_a_request(data: bytes):
+    found = read_request([data])
+    if found.verdict == (0, ""):  # the shortest requests are short enough to be found
+        assert re.match(rb"[!-~]+ [!-~]+ HTTP/1\.[01]\r\n", data)
+    assert read_request(single_bytes(data)) == found
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=5), FIELDS, st.binary(max_size=10))
