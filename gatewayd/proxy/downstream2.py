@@ -180,6 +180,7 @@ class Downstream2(Connection2):
     def stream_over(self) -> None:
         if self.streams:
             return
+        self.streams.clear()  # an empty dict keeps the room that it had
         if self.going:
             self.close_softly()
             return

@@ -160,8 +160,9 @@ class Decoder:
         self._capacity = DEFAULT_TABLE
         self._used = 0
         self.again = False
-        # Both tables in one list, in the order of their indices; index 0 is excluded by the octets that name it.
-        self._entries: list[_Entry] = [*_STATIC_ENTRIES]
+        # Both tables in one list, in the order of their indices; index 0 is excluded by the octets that name it. Shared
+        # by all until something is inserted: idle connections are many.
+        self._entries = _STATIC_ENTRIES
         self._known: dict[bytes, tuple[Field, ...]] = {}
         self._limits = _DEFAULT_LIMITS
 
@@ -227,7 +228,7 @@ class Decoder:
                 at = stop
                 if first >= 0x40:
                     if not inserted:
-                        self._known.clear()
+                        entries = self._own_entries()
                     inserted += 1
                     entries.insert(_FIRST_DYNAMIC, entry)
                     self._used += entry[0]
@@ -243,6 +244,13 @@ class Decoder:
         if absolute and inserted:
             self._keep_whole(block, fields, limits.size - left, inserted)
         return fields, changed or inserted > 0
+
+    def _own_entries(self) -> list[_Entry]:
+        """A list that may be changed, which what is known of blocks does not outlive."""
+        self._known.clear()
+        if self._entries is _STATIC_ENTRIES:
+            self._entries = [*_STATIC_ENTRIES]
+        return self._entries
 
     def _keep_whole(self, block: bytes, fields: tuple[Field, ...], size: int, inserted: int) -> None:
         """Remember a block that means the same in every table, and what it inserts."""
@@ -260,8 +268,7 @@ class Decoder:
         fields, size, new, weight = whole
         if size > limits.size or len(fields) > min(limits.fields, limits.crumbs) or weight > self._capacity:
             return None
-        self._known.clear()
-        entries = self._entries
+        entries = self._own_entries()
         entries[_FIRST_DYNAMIC:_FIRST_DYNAMIC] = new
         used = self._used + weight
         while used > self._capacity:
