@@ -14,7 +14,7 @@ from gatewayd.api.core import EndpointSlice
 from gatewayd.api.objects import Objects
 from gatewayd.cli import FailedError
 from gatewayd.cli import run as run_command
-from gatewayd.server.supervisor import run as supervise
+from gatewayd.server.run import run as supervise
 from gatewayd.sources.files import FileSource
 
 TRY = """\

@@ -47,7 +47,7 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; the exit code of the supervisor."""
-    from gatewayd.server.supervisor import run as supervise  # noqa: PLC0415  # wrong usage answers without loading it
+    from gatewayd.server.run import run as supervise  # noqa: PLC0415  # wrong usage answers without loading it
 
     return supervise(run_options(arguments, options.paths(arguments.paths)))
 

@@ -10,7 +10,6 @@ that no orphan holds a port.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -24,6 +23,7 @@ import uvloop
 from gatewayd.observe.log import Log, describe, fault
 from gatewayd.routing.snapshot import Change, decode_change
 from gatewayd.server.channel import Channel
+from gatewayd.server.heap import Heap
 from gatewayd.server.messages import Active, Apply, Ask, Beat, Drain, Failed, Message, decode_to_worker, encode
 
 TICK = 0.25
@@ -32,8 +32,6 @@ ORPHAN_DRAIN = 5.0
 SETTLE = 2.0  # seconds that the first generation may wait for the names of backends
 DRAIN_STEP = 0.02
 REPORT_SHARE = 0.01  # reports may cost this share of the time
-FREEZE_PATIENCE = 5.0  # seconds after a swap for an idle moment to freeze the heap in
-THAW_EVERY = 50  # swaps after which the frozen heap is searched for cycles too
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -94,35 +92,6 @@ class Role(NamedTuple):
 
 
 Make = Callable[[asyncio.AbstractEventLoop, Role], tuple[Traffic, AccessLog]]
-
-
-class Heap:
-    """Keeps the collector away from what lives as long as a snapshot: gc.collect and gc.freeze after each swap, in an
-    idle moment, because a collection stops the traffic.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._since: float | None = None
-        self._swaps = 0
-        gc.set_threshold(50_000, 20, 50)
-
-    def swapped(self) -> None:
-        """A new snapshot is in force."""
-        self._swaps += 1
-        if self._since is None:
-            self._since = self._clock()
-
-    def tick(self, idle: bool) -> None:
-        """Freeze when it is due."""
-        if self._since is None or not (idle or self._clock() - self._since > FREEZE_PATIENCE):
-            return
-        self._since = None
-        if idle and self._swaps >= THAW_EVERY:
-            self._swaps = 0
-            gc.unfreeze()
-        gc.collect()
-        gc.freeze()
 
 
 class Worker:

@@ -21,7 +21,6 @@ class Result:
     features: tuple[str, ...]
     outcome: str
     seconds: float
-    provisional: bool
     failed_parts: tuple[str, ...] = ()
 
 
@@ -43,7 +42,6 @@ def results(listing: dict[str, Any], lines: Iterable[str]) -> list[Result]:
             features=tuple(test["features"]),
             outcome=outcomes[test["name"]],
             seconds=seconds[test["name"]],
-            provisional=test["provisional"],
             failed_parts=tuple(parts.get(test["name"], ())),
         )
         for test in listing["tests"]

@@ -195,10 +195,10 @@ def test_dns_answers_questions_only():
 def test_results_and_table():
     listing = {
         "tests": [
-            {"name": "HTTPRouteWeight", "features": ["Gateway", "HTTPRoute"], "provisional": False},
-            {"name": "MeshBasic", "features": ["Mesh"], "provisional": False},
-            {"name": "TCPRouteWeight", "features": ["TCPRoute"], "provisional": True},
-            {"name": "NotRun", "features": [], "provisional": False},
+            {"name": "HTTPRouteWeight", "features": ["Gateway", "HTTPRoute"]},
+            {"name": "MeshBasic", "features": ["Mesh"]},
+            {"name": "TCPRouteWeight", "features": ["TCPRoute"]},
+            {"name": "NotRun", "features": []},
         ]
     }
     lines = [

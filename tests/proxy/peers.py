@@ -18,7 +18,6 @@ from gatewayd.wire.frames import parse_header
 from tests.proxy.conversation import Backend, Client, Conversation, Peer
 
 Fields = Iterable[tuple[bytes, bytes]]
-OF_CONNECTION = {b"connection", b"transfer-encoding", b"host"}
 
 
 class Message:

@@ -15,7 +15,7 @@ from gatewayd.api.problem import Problem
 from gatewayd.routing.snapshot import ListenerPlan, PortPlan, RoutePlan, Snapshot
 from gatewayd.server.options import RunOptions
 from gatewayd.server.reload import Plan, Source
-from gatewayd.server.supervisor import run
+from gatewayd.server.run import run
 
 
 @dataclass

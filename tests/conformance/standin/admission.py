@@ -16,7 +16,6 @@ from tests.conformance.standin.refusal import Refusal, invalid
 from tests.conformance.standin.schema import default, prune, validate
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-CLUSTER_NETWORK = "10.96"
 
 Plain = dict[str, Any]
 

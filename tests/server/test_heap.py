@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from gatewayd.server.worker import FREEZE_PATIENCE, THAW_EVERY, Heap
+from gatewayd.server.heap import FREEZE_PATIENCE, THAW_EVERY, Heap
 
 
 @pytest.fixture
