@@ -64,6 +64,11 @@ def _camel(field: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
+def test_every_example_is_shown():
+    shown = re.findall(r"^\| \[([\w-]+)\]\(config/\1\) \|", README, re.MULTILINE)
+    assert sorted(shown) == sorted(path.name for path in (ROOT / "config").iterdir() if path.is_dir())
+
+
 def test_links_lead_somewhere():
     links = re.findall(r"\]\(((?!http)[^)#]+)\)", README)
     assert links
