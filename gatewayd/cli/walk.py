@@ -10,9 +10,11 @@ from gatewayd.cli.question import Question
 from gatewayd.cli.session import place_of, session
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.routing.explain import Candidate, Explanation, explain
-from gatewayd.routing.rule import Match, Rule, Share, Step
+from gatewayd.routing.match import Match
+from gatewayd.routing.rule import Rule, Share
 from gatewayd.routing.sessions import Place
 from gatewayd.routing.snapshot import PortPlan, Settings, Snapshot
+from gatewayd.routing.step import Step
 from gatewayd.routing.table import compile_port
 from gatewayd.wire import grpc
 from gatewayd.wire.head import HeadLimits, RequestHead

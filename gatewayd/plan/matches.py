@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatewayd.plan.filters import UnservableError, field_name
-from gatewayd.routing.rule import regex
+from gatewayd.routing.match import regex
 from gatewayd.routing.snapshot import Condition, MatchPlan
 from gatewayd.wire.path import normalise
 

@@ -24,7 +24,8 @@ from gatewayd.wire.target import edit_query
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
-    from gatewayd.routing.rule import Share, Step
+    from gatewayd.routing.rule import Share
+    from gatewayd.routing.step import Step
     from gatewayd.wire.head import ResponseHead
 
 DENIED = b"auth_denied"

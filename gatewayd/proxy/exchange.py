@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from gatewayd.proxy.authorization import Guard
     from gatewayd.proxy.mirror import Copy
     from gatewayd.proxy.port import Port
-    from gatewayd.routing.rule import Rule, Share, Step
+    from gatewayd.routing.rule import Rule, Share
+    from gatewayd.routing.step import Step
     from gatewayd.routing.table import ListenerTable
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint

@@ -10,7 +10,8 @@ from gatewayd.proxy.mirror import Copy
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
-    from gatewayd.routing.rule import Share, Step
+    from gatewayd.routing.rule import Share
+    from gatewayd.routing.step import Step
 
 
 def apply(exchange: Exchange, step: Step, share: Share | None = None) -> bool:

@@ -15,7 +15,7 @@ from gatewayd.proxy.subrequest import Subrequest
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.runtime import Runtime
-    from gatewayd.routing.rule import Mirror
+    from gatewayd.routing.step import Mirror
     from gatewayd.upstream.backend import Backend
     from gatewayd.wire.head import RequestHead
 

@@ -13,7 +13,7 @@ from gatewayd.wire.grpc import is_grpc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.routing.rule import Match
+    from gatewayd.routing.match import Match
     from gatewayd.routing.table import ListenerTable, PathTable, PortTable
     from gatewayd.wire.head import RequestHead
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.routing.hosts import HostTable
-from gatewayd.routing.rule import Match, compile_route
+from gatewayd.routing.match import Match, compile_route
 
 if TYPE_CHECKING:
     from gatewayd.routing.snapshot import ListenerPlan, PortPlan, RoutePlan

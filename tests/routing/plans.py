@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gatewayd.routing.rule import Match
+from gatewayd.routing.match import Match
 from gatewayd.routing.snapshot import Condition, ListenerPlan, MatchPlan, PortPlan, RoutePlan, RulePlan, SharePlan
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.wire.head import HeadLimits, RequestHead, parse_request
