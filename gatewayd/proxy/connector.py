@@ -114,7 +114,7 @@ class Attempt:
     `followers` are further exchanges that will share it.
     """
 
-    __slots__ = ("_connector", "_task", "backend", "deadline", "endpoint", "exchange", "followers")
+    __slots__ = ("_connection", "_connector", "_task", "backend", "deadline", "endpoint", "exchange", "followers")
 
     def __init__(self, connector: Connector, exchange: Exchange, backend: Backend, endpoint: Endpoint) -> None:
         self._connector = connector
@@ -127,12 +127,12 @@ class Attempt:
         endpoint.open += 1
         runtime = connector.runtime
         runtime.timed.add(self)
-        self._task = runtime.loop.create_task(self._run(exchange))
+        kind: type[Upstream1 | Upstream2] = Upstream2 if backend.shares_connections else Upstream1
+        self._connection = kind(exchange.port, backend, endpoint)
+        self._task = runtime.loop.create_task(self._run(self._connection))
 
-    async def _run(self, exchange: Exchange) -> None:
+    async def _run(self, connection: Upstream1 | Upstream2) -> None:
         runtime = self._connector.runtime
-        kind: type[Upstream1 | Upstream2] = Upstream2 if self.backend.shares_connections else Upstream1
-        connection = kind(exchange.port, self.backend, self.endpoint)
         try:
             await runtime.loop.create_connection(lambda: connection, self.endpoint.host, self.endpoint.port)
         except OSError:
@@ -189,5 +189,8 @@ class Attempt:
         self._connector.made(self)
 
     def expire(self, now: float) -> None:
-        """The connect timeout is over."""
-        self._task.cancel()
+        """The connect timeout is over. A connection that is there already, though this task does not know of it yet,
+        cannot be taken back: nobody would tell it that it is closed.
+        """
+        if not hasattr(self._connection, "transport"):
+            self._task.cancel()

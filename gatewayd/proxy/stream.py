@@ -169,6 +169,8 @@ class Stream:
                     reset_at_close(sock)
         for direction in self._ends:
             direction.stop()
+        self._ends = ()  # they know this stream: the collector would have to find out that all of it is over
+        self.deadline = NEVER  # a sweep that goes on has it in its list
         if self.server is not None:
             self._let_go()
         self.client.close()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.wire.frames import ErrorCode
 
 if TYPE_CHECKING:
-    from gatewayd.proxy.sender2 import Stream2
+    from gatewayd.proxy.request2 import RequestStream
+    from gatewayd.proxy.response2 import ResponseStream
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 ACCEPT = frozenset({b"sec-websocket-accept"})
@@ -27,7 +28,7 @@ class StreamTransport:
 
     __slots__ = ("_closing", "_protocol", "_stream")
 
-    def __init__(self, stream: Stream2) -> None:
+    def __init__(self, stream: RequestStream | ResponseStream) -> None:
         self._stream = stream
         self._protocol: Any = None
         self._closing = False
@@ -113,6 +114,7 @@ class StreamTransport:
     def lost(self, error: Exception | None) -> None:
         """The stream is over."""
         self._closing = True
+        self._stream.tunnel = None  # nothing comes any more, and nothing is left to the collector
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             self._stream.connection.runtime.loop.call_soon(protocol.connection_lost, error)

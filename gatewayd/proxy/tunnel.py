@@ -7,6 +7,7 @@ from secrets import token_bytes
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.deadline import NEVER
 from gatewayd.wire.websocket import LONGEST_HEAD, at_border, going_away
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ class Tunnel:
         self._open -= 1
         if not self._open:
             self.runtime.closed(self)
+            self.deadline = NEVER  # a sweep that goes on has it in its list
             self._exchange.finish(monotonic())
+            for end in (self.client, self.server):  # nothing comes any more, and nothing is left to the collector
+                del end.peer, end.tunnel
 
     def finished(self, now: float) -> None:
         """The exchange has let go."""

@@ -82,9 +82,7 @@ class HttpAuthorizer:
         head = facts.head
         path = self._path + head.path if head.path != b"*" else self._path or head.path
         block = only(facts.block, self._shown)
-        return Question(
-            request_head(head.method, path, head.query, head.authority, block, len(facts.body)), facts.body
-        )
+        return Question(request_head(head.method, path, head.query, head.authority, block, len(facts.body)), facts.body)
 
     def judge(self, head: ResponseHead, body: bytes, _trailers: bytes) -> Verdict:
         """200 allows. Whatever else is the client's answer, except for a success: it would take it for its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import h2.settings
 import pytest
 
-from gatewayd.proxy.stream_transport import accept_of
+from gatewayd.proxy.exchange import Exchange
+from gatewayd.proxy.request2 import RequestStream
+from gatewayd.proxy.response2 import ResponseStream
+from gatewayd.proxy.stream_transport import StreamTransport, accept_of
+from gatewayd.proxy.tunnel import Tunnel
 from tests.proxy.conversation import Backend, Client, Conversation, message
 from tests.proxy.peers import PROTOCOLS, Backend2, Client2
 from tests.proxy.test_http2_pairs import nothing_is_left
@@ -158,6 +163,28 @@ def test_many_bytes_pass(ends: tuple[Conversation, Any, Any]) -> None:
         total += len(client.hears())
     assert total == 1_000_000
     nothing_is_left(talk)
+
+
+def test_the_collector_has_nothing_to_do(start: Start) -> None:
+    kinds = (Exchange, Tunnel, StreamTransport, RequestStream, ResponseStream)
+    gc.collect()
+    gc.disable()
+    try:
+        for client in PROTOCOLS:
+            for backend in PROTOCOLS:
+                for silent in (True, False):
+                    talk = start(protocol=PROTOCOLS[backend], tunnel_idle_timeout=5.0)
+                    one, other = accepted(talk, client, backend)
+                    if silent:
+                        talk.passes(6)
+                    one.leaves()
+                    other.leaves()
+                    assert (one.over, other.over) == (True, True)
+                    nothing_is_left(talk)
+                    left = [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)]
+                    assert left == []
+    finally:
+        gc.enable()
 
 
 def test_an_idle_tunnel_is_cut(start: Start) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -134,6 +135,24 @@ def test_a_half_closed_stream_lasts_as_long_as_it_is_used(site: Site):
                     assert len(site.runtime.connections) == 1, "it was in use"
                 connection.expire(connection.deadline)
                 assert (len(site.runtime.connections), connection.reason) == (0, b"stream_timeout")
+
+
+def test_the_collector_has_nothing_to_do(site: Site):
+    with socket.create_server(("127.0.0.1", 0)) as backend:
+        site.serve(backend.getsockname()[1])
+        gc.collect()
+        gc.disable()
+        try:
+            with site.client() as client:
+                server = backend.accept()[0]
+                client.shutdown(socket.SHUT_WR)
+                server.close()
+                assert site.ending(client) == b""
+            assert counts(site) == (0, 0, 0)
+            kinds = (stream.Stream, stream.Direction)
+            assert [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)] == []
+        finally:
+            gc.enable()
 
 
 def test_a_drain_takes_all_that_waits_in_the_queue(site: Site):
