@@ -13,6 +13,7 @@ import pytest
 from gatewayd.observe.access import AccessLog
 from gatewayd.proxy import stream
 from gatewayd.proxy.accept import Acceptor
+from gatewayd.proxy.direction import Direction
 from gatewayd.proxy.runtime import Runtime
 from gatewayd.routing.snapshot import (
     BackendPlan,
@@ -149,7 +150,7 @@ def test_the_collector_has_nothing_to_do(site: Site):
                 server.close()
                 assert site.ending(client) == b""
             assert counts(site) == (0, 0, 0)
-            kinds = (stream.Stream, stream.Direction)
+            kinds = (stream.Stream, Direction)
             assert [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)] == []
         finally:
             gc.enable()
