@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from gatewayd.wire.fields import Fields, allowed_trailers, split_block, without
+from gatewayd.wire.fields import Fields, allowed_trailers, without
 from gatewayd.wire.framing import UNTIL_END
 from gatewayd.wire.head import RequestHead, ResponseHead
 from gatewayd.wire.hpack import Field
@@ -210,11 +210,6 @@ def request_block(head: RequestHead, block: bytes) -> bytes:
     return without(block, _HANDSHAKE) if head.upgrade else block
 
 
-def request_fields(head: RequestHead, path: bytes, authority: bytes, scheme: bytes, block: bytes) -> Fields:
-    """All fields of a request to a backend, with the lines of `block`."""
-    return request_start(head, path, authority, scheme) + split_block(request_block(head, block))
-
-
 # -- responses ---------------------------------------------------------------------------------------------------------
 
 _RESPONSE_PSEUDO = frozenset({b":status"})
@@ -286,11 +281,6 @@ def response_start(head: ResponseHead) -> Fields:
         if b"trailer" in head.specials:
             fields.append((b"trailer", head.specials[b"trailer"]))
     return fields
-
-
-def response_fields(head: ResponseHead) -> Fields:
-    """All fields of a response to a client."""
-    return response_start(head) + split_block(head.block)
 
 
 # -- trailers ----------------------------------------------------------------------------------------------------------

@@ -271,11 +271,6 @@ def headers(stream: int, block: bytes, ended: bool, max_frame: int = DEFAULT_FRA
     return b"".join(parts)
 
 
-def data_header(stream: int, length: int, ended: bool) -> bytes:
-    """The nine octets before `length` octets of DATA, for whoever joins them with what else it writes."""
-    return _pack_header(length << 8, ended, stream)
-
-
 def data(stream: int, payload: bytes, ended: bool, max_frame: int = DEFAULT_FRAME_SIZE) -> bytes:
     """DATA, in as many frames as `max_frame` makes necessary; one empty frame for an empty payload."""
     size = len(payload)
