@@ -1,15 +1,14 @@
-"""HTTP/2 connections (RFC 9113): what both roles share of reading. Frames in; `sender2` is the other half."""
+"""HTTP/2 connections (RFC 9113): what both roles share of reading. Frames in; what leaves is `sender2`'s."""
 
 from __future__ import annotations
 
 from functools import update_wrapper
-from time import monotonic
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.gone import GONE
-from gatewayd.proxy.sender2 import CORKED, Sender2, Stream2
+from gatewayd.proxy.ending2 import Ending2
+from gatewayd.proxy.sender2 import CORKED
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ConnectionFault, ErrorCode, StreamFault
 from gatewayd.wire.heads2 import Heads
@@ -20,15 +19,13 @@ if TYPE_CHECKING:
 
     from gatewayd.proxy.port import Port
 
-__all__ = ["CONNECTION_WINDOW", "MAX_STREAMS", "NEVER", "STREAM_WINDOW", "Connection2", "Stream2"]
+__all__ = ["CONNECTION_WINDOW", "MAX_STREAMS", "NEVER", "STREAM_WINDOW", "Connection2"]
 
 STREAM_WINDOW = 65536
 CONNECTION_WINDOW = 1 << 20
 MAX_FRAME = 16384
 MAX_CONTINUATIONS = 8
 MAX_STREAMS = 100
-MAX_CUT = 256  # streams that we gave up and may still get frames of, that were on their way
-LINGER = 2.0  # seconds in which a peer may still send what will not be read
 _UNPACK = frames.FRAME_HEADER.unpack_from
 _DATA, _HEADERS, _RST_STREAM = frames.DATA, frames.HEADERS, frames.RST_STREAM
 _END_STREAM, _END_HEADERS, _PADDED = frames.END_STREAM, frames.END_HEADERS, frames.PADDED
@@ -36,8 +33,8 @@ _NOT_PLAIN = frames.PADDED | frames.PRIORITIZED
 _OF_ITS_OWN = ("read", "_read", "_section", "_on_data", "write", "flush", "send_fields", "send_whole", "send", "forget")
 
 
-class Connection2(Sender2):
-    """One connection of either role. `last` is the highest stream that was opened, `cut` are those that we reset.
+class Connection2(Ending2):
+    """One connection of either role. `last` is the highest stream that was opened.
     `opened` is a stream whose head came without its end, in this very read: it is passed on with the stream's next
     frame, so that a short body goes the whole way in one piece with its head.
     """
@@ -49,9 +46,7 @@ class Connection2(Sender2):
         "_block_stream",
         "_tail",
         "credit",
-        "cut",
         "decoder",
-        "going",
         "heads",
         "last",
         "limits",
@@ -78,23 +73,18 @@ class Connection2(Sender2):
         self.limits = FieldLimits(settings.head_bytes, settings.fields)
         self.decoder = Decoder()
         self.heads = Heads()
-        self.cut: dict[int, None] = {}
         self.last = 0
         self.credit = 0
-        self.settled = self.going = False
+        self.settled = False
         self.opened: Any = None
         self._tail = b""
         self._block = b""
         self._block_stream = self._block_flags = self._block_frames = 0
 
     if TYPE_CHECKING:  # the role's part
-        settings: Any
 
         def headers(self, identity: int, fields: Any, ended: bool) -> None:
             """A header section came, complete and decoded; `fields` None when it is over the limits."""
-
-        def lost(self, stream: Any, code: int, reason: str) -> None:
-            """The stream is given up, by either side, and out of `streams` already."""
 
         def leaving(self, last: int) -> None:
             """The peer sent GOAWAY: it takes no stream above `last`."""
@@ -322,78 +312,6 @@ class Connection2(Sender2):
             raise StreamFault(identity, ErrorCode.FLOW_CONTROL_ERROR, "window_too_large")
         if stream.queue:
             self.pump()
-
-    # -- the end ---------------------------------------------------------------------------------------------------
-
-    def reset_stream(self, identity: int, code: int, reason: str) -> None:
-        """Give up a stream; what is on its way to us is ignored."""
-        self.write(frames.rst_stream(identity, code))
-        self.ignore(identity)
-        stream = self.streams.pop(identity, None)
-        if stream is not None:
-            self._give_up(stream, code, reason)
-            self.stream_over()
-
-    def ignore(self, identity: int) -> None:
-        """Take no notice of what still comes for a stream."""
-        self.cut[identity] = None
-        if len(self.cut) > MAX_CUT:
-            del self.cut[next(iter(self.cut))]
-
-    def _give_up(self, stream: Stream2, code: int, reason: str) -> None:
-        self.waiting.pop(stream, None)
-        stream.queue = b""
-        stream.ended_in = stream.ended_out = True
-        self.lost(stream, code, reason)
-
-    def go_away(self, code: int, reason: str) -> None:
-        """Say why, give up all streams, close."""
-        self.going = True
-        if not self.lingering and not self.transport.is_closing():
-            self.write(frames.goaway(self.last_taken(), code, reason.encode()))
-            self._unread = self._unread_bytes = 0
-            self.flush()
-            self.close_softly()
-        self.drop_streams(code, reason)
-
-    def last_taken(self) -> int:
-        """The highest stream of the peer that was or will be served."""
-        return 0
-
-    def close_softly(self) -> None:
-        """Half-close, and drop what still comes for a while: a close over unread bytes would be a reset, which can
-        destroy the GOAWAY on its way (RFC 9113 section 9.1, RFC 9112 section 9.6).
-        """
-        if self.lingering or self.transport.is_closing():
-            return
-        self.flush()
-        self.lingering = True
-        self.unsent = self.transport.get_write_buffer_size()
-        self.deadline = monotonic() + (self.settings.write_timeout if self.unsent else LINGER)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
-
-    def expire_writing(self, now: float) -> None:
-        """Nothing was read by the peer for too long, or it has had the time to read the last word."""
-        if self.takes_some():
-            self.deadline = now + (self.settings.write_timeout if self.unsent else LINGER)
-            return
-        self.drop_streams(ErrorCode.CANCEL, "write_timeout")
-        self.transport.abort()
-
-    def drop_streams(self, code: int, reason: str) -> None:
-        """The connection is over for all its streams."""
-        streams, self.streams = self.streams, {}
-        for stream in streams.values():
-            self._give_up(stream, code, reason)
-
-    def connection_gone(self) -> None:
-        """The transport is closed: nothing may hold it any more."""
-        self.going = True
-        self.transport = GONE
-        self.drop_streams(ErrorCode.CANCEL, "closed")
 
     # By type; `_read` itself takes DATA, and HEADERS that are a whole section and nothing else.
     _TAKE: ClassVar[dict[int, Callable[..., None]]] = {

@@ -11,8 +11,8 @@ from tests.proxy.conversation import Conversation
 from tests.proxy.fakes import Clock
 
 TIMED = (
-    "accept", "asking", "attempts", "authorization", "blame", "budget2", "connection2", "connector", "downstream1",
-    "downstream2", "exchange", "intake1", "request2", "response1", "response2", "stream", "subrequest", "tunnel",
+    "accept", "asking", "attempts", "authorization", "blame", "budget2", "connector", "downstream1", "downstream2",
+    "ending2", "exchange", "intake1", "request2", "response1", "response2", "stream", "subrequest", "tunnel",
     "upstream1", "upstream2",
 )  # fmt: skip
 
