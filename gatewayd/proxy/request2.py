@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.exchange import Exchange
 from gatewayd.proxy.replies import text
-from gatewayd.proxy.sender2 import Stream2
-from gatewayd.proxy.stream_transport import ACCEPT, StreamTransport, accept_of
+from gatewayd.proxy.stream2 import Stream2
+from gatewayd.proxy.transport2 import ACCEPT, StreamTransport, accept_of
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire import fields2, frames, grpc
 from gatewayd.wire.fields import split_block, without

@@ -6,8 +6,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.sender2 import Stream2
-from gatewayd.proxy.stream_transport import StreamTransport, accept_of
+from gatewayd.proxy.stream2 import Stream2
+from gatewayd.proxy.transport2 import StreamTransport, accept_of
 from gatewayd.wire import fields2
 from gatewayd.wire.frames import ErrorCode, StreamFault
 from gatewayd.wire.refused import Refused

@@ -13,7 +13,7 @@ import pytest
 from gatewayd.proxy.exchange import Exchange
 from gatewayd.proxy.request2 import RequestStream
 from gatewayd.proxy.response2 import ResponseStream
-from gatewayd.proxy.stream_transport import StreamTransport, accept_of
+from gatewayd.proxy.transport2 import StreamTransport, accept_of
 from gatewayd.proxy.tunnel import Tunnel
 from tests.proxy.conversation import Backend, Client, Conversation, message
 from tests.proxy.peers import PROTOCOLS, Backend2, Client2
