@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from gatewayd.routing.snapshot import ListenerPlan, MatchPlan, PortPlan, RoutePlan, RulePlan, SharePlan
 from gatewayd.routing.table import PortTable, compile_port
-from gatewayd.wire.head import HeadLimits, RequestHead, parse_request, parse_response
+from gatewayd.wire.head import HeadLimits, RequestHead, parse_request
 from gatewayd.wire.path import normalise
+from gatewayd.wire.response_head import parse_response
 
 LIMITS = HeadLimits()
 PLAIN = b"GET /api/ HTTP/1.1\r\nHost: localhost:8080\r\n\r\n"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.routing.authorization import Question
     from gatewayd.upstream.backend import Backend
-    from gatewayd.wire.head import ResponseHead
+    from gatewayd.wire.response_head import ResponseHead
 
 ANSWER_BYTES = 65536  # of the body of an answer; a service that says more says nothing
 _REPEATED = frozenset({b"upstream_closed", b"upstream_unprocessed"})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.routing.snapshot import Retry, RulePlan
-    from gatewayd.wire.head import ResponseHead
+    from gatewayd.wire.response_head import ResponseHead
 
 # RFC 9110 section 9.2.2: sending these again has the effect of sending them once.
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.routing.rule import Share
     from gatewayd.routing.step import Step
-    from gatewayd.wire.head import ResponseHead
+    from gatewayd.wire.response_head import ResponseHead
 
 DENIED = b"auth_denied"
 TOO_LARGE = b"auth_body_too_large"

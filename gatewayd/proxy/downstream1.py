@@ -28,7 +28,7 @@ from gatewayd.wire.refused import Refused
 
 if TYPE_CHECKING:
     from gatewayd.proxy.port import Port
-    from gatewayd.wire.head import ResponseHead
+    from gatewayd.wire.response_head import ResponseHead
 
 EMPTY_LINE = b"\r\n"
 GRACE = 1.0

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from gatewayd.routing.table import ListenerTable
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
-    from gatewayd.wire.head import RequestHead, ResponseHead
+    from gatewayd.wire.head import RequestHead
     from gatewayd.wire.mutations import Mutations
+    from gatewayd.wire.response_head import ResponseHead
 
 
 class Exchange:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.port import Port
     from gatewayd.proxy.runtime import Runtime
-    from gatewayd.wire.head import ResponseHead
+    from gatewayd.wire.response_head import ResponseHead
 
 DISCARD = 65536  # bytes of a body that are read for the sake of keeping a connection
 JOIN_BELOW = 32768  # one write (one system call) for head and body; above, copying costs more than the call

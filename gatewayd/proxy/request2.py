@@ -20,7 +20,8 @@ from gatewayd.wire.refused import Refused
 
 if TYPE_CHECKING:
     from gatewayd.proxy.downstream2 import Downstream2
-    from gatewayd.wire.head import RequestHead, ResponseHead
+    from gatewayd.wire.head import RequestHead
+    from gatewayd.wire.response_head import ResponseHead
 
 _NO_BODY = frozenset({204, 304})
 

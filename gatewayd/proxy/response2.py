@@ -15,7 +15,7 @@ from gatewayd.wire.refused import Refused
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.upstream2 import Upstream2
-    from gatewayd.wire.head import ResponseHead
+    from gatewayd.wire.response_head import ResponseHead
 
 MAX_INTERIMS = 16
 

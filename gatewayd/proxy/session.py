@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gatewayd.routing.sessions import Sessions
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
-    from gatewayd.wire.head import ResponseHead
+    from gatewayd.wire.response_head import ResponseHead
 
 
 def resume(exchange: Exchange, rule: Rule, sessions: Sessions) -> Share | None:

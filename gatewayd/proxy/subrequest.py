@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from gatewayd.routing.snapshot import Settings
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
-    from gatewayd.wire.head import RequestHead, ResponseHead
+    from gatewayd.wire.head import RequestHead
+    from gatewayd.wire.response_head import ResponseHead
 
 
 class Nobody:

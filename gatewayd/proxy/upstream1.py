@@ -13,15 +13,16 @@ from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.response1 import Response1
 from gatewayd.wire.body import ChunkedBody, chunks, last_chunk
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE, UNTIL_END
-from gatewayd.wire.head import parse_response
 from gatewayd.wire.refused import Refused
+from gatewayd.wire.response_head import parse_response
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.port import Port
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
-    from gatewayd.wire.head import RequestHead, ResponseHead
+    from gatewayd.wire.head import RequestHead
+    from gatewayd.wire.response_head import ResponseHead
 
 MAX_INTERIMS = 16
 _END = b"\r\n\r\n"

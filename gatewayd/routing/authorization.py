@@ -16,7 +16,8 @@ from gatewayd.wire.protobuf import MalformedMessageError
 
 if TYPE_CHECKING:
     from gatewayd.routing.snapshot import AuthPlan
-    from gatewayd.wire.head import RequestHead, ResponseHead
+    from gatewayd.wire.head import RequestHead
+    from gatewayd.wire.response_head import ResponseHead
 
 
 class NoVerdictError(ValueError):

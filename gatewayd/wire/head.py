@@ -1,4 +1,4 @@
-"""Heads of HTTP/1.1 messages: bytes in, one slotted record out, or `Refused`.
+"""Heads of HTTP/1.1 requests: bytes in, one slotted record out, or `Refused`.
 
 A head is matched as a whole by one expression and then split once into the lines that travel on untouched (`block`) and
 the few fields that frame, route or describe the client (`specials`), which are never passed through.
@@ -11,16 +11,9 @@ from typing import NamedTuple
 from gatewayd.wire import framing
 from gatewayd.wire.diagnosis import diagnose, wait
 from gatewayd.wire.fields import Fields, split_block, without
-from gatewayd.wire.grammar import (
-    BROKEN,
-    OPTION_LIST,
-    ORIGIN_HEAD,
-    REQUEST_HEAD,
-    REQUEST_SPECIALS,
-    RESPONSE_HEAD,
-    RESPONSE_SPECIALS,
-)
+from gatewayd.wire.grammar import ORIGIN_HEAD, REQUEST_HEAD, REQUEST_SPECIALS
 from gatewayd.wire.refused import Refused
+from gatewayd.wire.specials import FRAMING_OPTIONS, KEPT_OPTIONS, PLAIN_CONNECTION, connection_options, sort_out
 from gatewayd.wire.target import normal_path, query_parameters, split_authority, split_target
 
 
@@ -32,11 +25,6 @@ class HeadLimits(NamedTuple):
     fields: int = 100
 
 
-# Fields that a client may send once only; every other special field is a list and is joined (RFC 9110 section 5.3).
-_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"x-request-id"})
-# A client must not have these removed by naming them in Connection (RFC 9110 section 7.6.1).
-_FRAMING_OPTIONS = frozenset({b"host", b"content-length", b"transfer-encoding"})
-_KEPT_OPTIONS = frozenset({b"authorization", b"cookie", b"close", b"keep-alive", b"upgrade", b"te", b"cache-control"})
 _CLIENT_FIELDS = frozenset(
     b"""forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-forwarded-server
     x-forwarded-prefix x-forwarded-ssl x-real-ip""".split()
@@ -208,7 +196,7 @@ def _build(
         head.specials = specials
         host: bytes | None = pieces[2]
     else:
-        head.block, specials = _sort_out(pieces, 400)
+        head.block, specials = sort_out(pieces, 400)
         head.specials = specials
         host = specials.pop(b"host", None)
     if host is None or authority is not None:
@@ -219,7 +207,7 @@ def _build(
     if not specials:
         head.keep_alive = minor == 1
         return head
-    if _FRAMING.isdisjoint(specials) and (keep := _PLAIN_CONNECTION.get(specials.get(b"connection"))) is not None:
+    if _FRAMING.isdisjoint(specials) and (keep := PLAIN_CONNECTION.get(specials.get(b"connection"))) is not None:
         head.keep_alive = keep > 1 or (keep == 1 and minor == 1)
     else:
         _read_specials(head, specials)
@@ -239,48 +227,20 @@ def _name_host(head: RequestHead, host: bytes | None, authority: bytes | None) -
 
 
 _split_request = REQUEST_SPECIALS.split
-_split_response = RESPONSE_SPECIALS.split
-# By the usual values of Connection: 2 stays open, 1 does so in HTTP/1.1, 0 closes. Others are read as a list.
-_PLAIN_CONNECTION = {None: 1, b"keep-alive": 2, b"Keep-Alive": 2, b"close": 0, b"Close": 0}
 # Fields that need a closer look than being left out of what is forwarded.
 _FRAMING = frozenset(b"content-length transfer-encoding expect upgrade te trailer".split())
-
-
-def _sort_out(pieces: list[bytes], status: int) -> tuple[bytes, dict[bytes, bytes]]:
-    """(the lines to forward, the special fields by lower-case name) of a split block. Repeated fields are joined or
-    refused with `status`. Look-alikes with an underscore are kept under names that nobody asks for: they are dropped.
-    """
-    count = len(pieces)
-    if count == 4:  # one and two special fields are most messages, and worth no loop
-        return pieces[0] + pieces[3], {pieces[1].lower(): pieces[2]}
-    if count == 7 and (one := pieces[1].lower()) != (other := pieces[4].lower()):
-        return pieces[0] + pieces[3] + pieces[6], {one: pieces[2], other: pieces[5]}
-    return b"".join(pieces[::3]), _join_repeated(pieces, status)
-
-
-def _join_repeated(pieces: list[bytes], status: int) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    for place in range(1, len(pieces), 3):
-        name = pieces[place].lower()
-        value = pieces[place + 1]
-        if name in found:
-            if name in _ONCE:
-                raise Refused(status, "repeated_" + name.decode().replace("-", "_"))
-            value = found[name] + b", " + value
-        found[name] = value
-    return found
 
 
 def _read_specials(head: RequestHead, specials: dict[bytes, bytes]) -> None:
     head.length = framing.request_length(
         specials.get(b"content-length"), specials.get(b"transfer-encoding"), head.minor
     )
-    options = _connection_options(specials.get(b"connection"))
+    options = connection_options(specials.get(b"connection"))
     head.keep_alive = b"close" not in options and (head.minor == 1 or b"keep-alive" in options)
-    if options - _KEPT_OPTIONS:
-        if options & _FRAMING_OPTIONS:
+    if options - KEPT_OPTIONS:
+        if options & FRAMING_OPTIONS:
             raise Refused(400, "bad_connection_option")
-        head.block = without(head.block, options - _KEPT_OPTIONS)
+        head.block = without(head.block, options - KEPT_OPTIONS)
     _read_expectations(head, specials, options)
 
 
@@ -296,88 +256,3 @@ def _read_expectations(head: RequestHead, specials: dict[bytes, bytes], options:
         if head.length:
             raise Refused(400, "upgrade_with_body")
         head.upgrade = b"websocket"
-
-
-def _connection_options(value: bytes | None) -> frozenset[bytes]:
-    if not value:
-        return frozenset()
-    if OPTION_LIST.fullmatch(value) is None:
-        raise Refused(400, "bad_connection_option")
-    return frozenset(option for part in value.lower().split(b",") if (option := part.strip(b" \t")))
-
-
-class ResponseHead:
-    """One response's head. `length` is as in `framing.response_length`."""
-
-    __slots__ = ("block", "end", "keep_alive", "length", "reason", "specials", "status")
-
-    status: int
-    reason: bytes
-    block: bytes
-    specials: dict[bytes, bytes]
-    length: int
-    end: int
-    keep_alive: bool
-
-    @property
-    def declared(self) -> bytes | None:
-        """The Content-Length field, also where no body follows (HEAD, 304); None when absent."""
-        return self.specials.get(b"content-length")
-
-    def copy(self) -> ResponseHead:
-        """A head that can be edited without the other; they share `specials`."""
-        head = ResponseHead()
-        head.status = self.status
-        head.reason = self.reason
-        head.block = self.block
-        head.specials = self.specials
-        head.length = self.length
-        head.end = self.end
-        head.keep_alive = self.keep_alive
-        return head
-
-
-def parse_response(data: bytes, limits: HeadLimits, method: bytes) -> ResponseHead | None:
-    """The response head that `data` begins with, to a request with `method`; None while incomplete. Refused: 502."""
-    found = RESPONSE_HEAD.match(data)
-    if found is None:
-        _wait_response(data, limits)
-        return None
-    head = ResponseHead()
-    minor, status, reason, block = found.groups()
-    head.end = end = found.end()
-    if end > limits.head or block.count(b"\n") > limits.fields:
-        raise Refused(502, "head_too_large")
-    head.status = int(status)
-    head.reason = reason or b""
-    pieces = _split_response(block)
-    head.block, specials = _sort_out(pieces, 502)
-    head.specials = specials
-    head.length = framing.response_length(
-        specials.get(b"content-length"), specials.get(b"transfer-encoding"), minor == b"1", head.status, method
-    )
-    keep = _PLAIN_CONNECTION.get(specials.get(b"connection"))
-    if keep is not None:
-        head.keep_alive = keep > 1 or (keep == 1 and minor == b"1")
-    else:
-        _read_connection(head, specials[b"connection"], minor)
-    return head
-
-
-def _wait_response(data: bytes, limits: HeadLimits) -> None:
-    end = data.find(b"\r\n\r\n")
-    line = data.find(b"\r\n")
-    if BROKEN.search(data, 0, limits.head if end < 0 else min(end + 4, limits.head)) is not None:
-        raise Refused(502, "head")
-    if 0 <= line <= limits.head - 2 and RESPONSE_HEAD.fullmatch(data[:line] + b"\r\n\r\n") is None:
-        raise Refused(502, "head")  # some other protocol: its sender waits for us, and we need not wait for it
-    if end + 4 > limits.head or (end < 0 and len(data) >= limits.head):
-        raise Refused(502, "head_too_large")
-    if end >= 0:
-        raise Refused(502, "head")
-
-
-def _read_connection(head: ResponseHead, connection: bytes, minor: bytes) -> None:
-    options = _connection_options(connection)
-    head.keep_alive = b"close" not in options and (minor == b"1" or b"keep-alive" in options)
-    head.block = without(head.block, options - _KEPT_OPTIONS - _FRAMING_OPTIONS)

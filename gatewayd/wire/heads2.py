@@ -8,8 +8,9 @@ credentials.
 from __future__ import annotations
 
 from gatewayd.wire.fields2 import request_head, response_head
-from gatewayd.wire.head import RequestHead, ResponseHead
+from gatewayd.wire.head import RequestHead
 from gatewayd.wire.hpack import Field
+from gatewayd.wire.response_head import ResponseHead
 
 _MAX_HEADS = 8
 _MAX_HEAD_BYTES = 2048  # a few octets of indices can stand for a long head

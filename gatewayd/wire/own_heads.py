@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gatewayd.wire.head import RequestHead, ResponseHead
+from gatewayd.wire.head import RequestHead
+from gatewayd.wire.response_head import ResponseHead
 
 
 def request_head(

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from gatewayd.wire.body import ChunkedBody
 from gatewayd.wire.fields import Fields, split_block
 from gatewayd.wire.framing import CHUNKED
-from gatewayd.wire.head import HeadLimits, RequestHead, parse_request, parse_response
+from gatewayd.wire.head import HeadLimits, RequestHead, parse_request
 from gatewayd.wire.refused import Refused
+from gatewayd.wire.response_head import parse_response
 
 LIMITS = HeadLimits()
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from gatewayd.wire.body import ChunkedBody
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE
 from gatewayd.wire.grammar import REQUEST_SPECIALS, RESPONSE_SPECIALS
-from gatewayd.wire.head import RequestHead, ResponseHead, parse_request, parse_response
+from gatewayd.wire.head import RequestHead, parse_request
 from gatewayd.wire.path import normalise
 from gatewayd.wire.refused import Refused
+from gatewayd.wire.response_head import ResponseHead, parse_response
 from tests.corpora.accepted import ACCEPTED_REQUESTS
 from tests.corpora.responses import ACCEPTED_RESPONSES
 from tests.corpora.row import Request, Response

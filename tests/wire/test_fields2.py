@@ -13,10 +13,11 @@ from gatewayd.wire.fields import join_block, split_block
 from gatewayd.wire.fields2 import request_head, response_head, trailer_block, trailer_lines
 from gatewayd.wire.frames import PREFACE, headers, settings
 from gatewayd.wire.framing import CHUNKED, UNTIL_END
-from gatewayd.wire.head import HeadLimits, RequestHead, ResponseHead, parse_request, parse_response
+from gatewayd.wire.head import HeadLimits, RequestHead, parse_request
 from gatewayd.wire.hpack import Decoder, Field
 from gatewayd.wire.hpack_encode import Encoder
 from gatewayd.wire.refused import Refused
+from gatewayd.wire.response_head import ResponseHead, parse_response
 from gatewayd.wire.sorter2 import REQUESTS, Malformed
 
 METHOD, SCHEME, AUTHORITY, PATH = (

@@ -6,9 +6,10 @@ import pytest
 
 from gatewayd.wire.fields2 import request_head, response_head
 from gatewayd.wire.framing import UNTIL_END
-from gatewayd.wire.head import RequestHead, ResponseHead
+from gatewayd.wire.head import RequestHead
 from gatewayd.wire.heads2 import Heads
 from gatewayd.wire.refused import Refused
+from gatewayd.wire.response_head import ResponseHead
 from gatewayd.wire.sorter2 import Malformed
 
 GET = (
