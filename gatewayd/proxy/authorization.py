@@ -7,7 +7,6 @@ to the service. The question costs a slot in the sweep, no timer and no task.
 
 from __future__ import annotations
 
-import copy
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
@@ -179,7 +178,7 @@ class Guard:
         if verdict.response:
             exchange.reply_edits = (*exchange.reply_edits, verdict.response)
         if verdict.query_set or verdict.query_remove:
-            exchange.head = copy.copy(exchange.head)
+            exchange.head = exchange.head.copy()
             exchange.head.query = edit_query(exchange.head.query, verdict.query_set, verdict.query_remove)
         if exchange.attempts is not None:
             exchange.attempts.proceed()
