@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.sips import SIP, Sips
+from gatewayd.proxy.sips import SIP, Sips, unread
 from gatewayd.proxy.splice import LONG, Splice, splice
 from gatewayd.wire.body import gathered
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE
@@ -65,13 +65,18 @@ class Response1(asyncio.Protocol):
             exchange.respond_body(data, False)
         elif left == CHUNKED:
             assert self.decoder is not None
-            self._pass_on(exchange, self._decode(data))
+            pieces = self._decode(data)
+            if len(data) >= SIP and self.decoder.done:
+                self._look_behind()
+            self._pass_on(exchange, pieces)
         else:
             assert left is not None
             self.left = left = left - len(data)
             if left < 0:
                 data = data[:left]
                 self._spare()
+            elif not left and len(data) >= SIP:
+                self._look_behind()
             exchange.respond_body(data, left <= 0)
 
     def _decode(self, data: bytes) -> list[bytes]:
@@ -100,6 +105,13 @@ class Response1(asyncio.Protocol):
         if self.exchange is None:
             self.endpoint.idle.pop(self, None)
             self.transport.abort()
+
+    def _look_behind(self) -> None:
+        """The response is complete with a read that may have ended where its buffer did: what the socket still holds is
+        spare, and must not be there when the next request is sent. After a shorter read it holds nothing.
+        """
+        if unread(self.transport):
+            self._spare()
 
     def _ended(self, exchange: Exchange, *, clean: bool) -> None:
         """The backend will send no more. Only a body without a length may end so."""
@@ -145,6 +157,7 @@ class Response1(asyncio.Protocol):
         exchange = self.exchange
         assert exchange is not None
         self._stop_splice()
+        self._look_behind()
         self.transport.resume_reading()
         exchange.respond_body(b"", True)
 

@@ -8,10 +8,25 @@ share, until its exchange is over.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 from typing import Any
 
 SIP = 65536
 _BUFFER = memoryview(bytearray(SIP))  # no more than one connection reads at a time
+
+
+def unread(transport: Any) -> int:
+    """How many bytes came that were not read yet; 0 where that cannot be known."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return 0
+    try:
+        found = fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4))
+    except (OSError, ValueError):  # closed already
+        return 0
+    return int(struct.unpack("i", found)[0])
 
 
 class Sips(asyncio.BufferedProtocol):

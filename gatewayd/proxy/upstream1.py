@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.response1 import Response1
+from gatewayd.proxy.sips import SIP
 from gatewayd.wire.body import ChunkedBody, chunks, last_chunk
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE, UNTIL_END
 from gatewayd.wire.refused import Refused
@@ -216,6 +217,8 @@ class Upstream1(Response1):
             body, ended = data[head.end :], False
         if not ended:
             self.deadline = now + self.settings.stream_idle_timeout
+        elif len(data) >= SIP:
+            self._look_behind()
         exchange.respond(head, body, ended, trailers, now)
         if not ended:
             self._move_body(exchange)

@@ -10,6 +10,7 @@ H2C = ("Upgrade: h2c", "HTTP2-Settings: AAMA")
 SPOOFED = ("X-Forwarded-For: 6.6.6.6", "X_Forwarded_For: 6.6.6.6", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6")
 GET, POST = b"GET /attack HTTP/1.1\r\n", b"POST /attack HTTP/1.1\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+TOLD = "1\r\na\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\nX_Real_IP: 6.6.6.6\r\n\r\n"
 
 
 def get(*fields: str, target: str = "/attack", host: str | None = "a", version: str = "HTTP/1.1") -> bytes:
@@ -132,6 +133,11 @@ REFUSED: list[tuple[str, str, bytes, int]] = [
     ("tab for space", "3", b"GET\t/attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("space at the end of the line", "3", b"GET /attack HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
     ("two empty lines first", "2.2", b"\r\n\r\nGET /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("empty line, then LF", "2.2", b"\r\n\n" + get(), 400),
+    ("empty line, then CR", "2.2", b"\r\n\r" + get(), 400),
+    ("empty line, then a space", "2.2", b"\r\n " + get(), 400),
+    ("empty line, then the preface of HTTP/2", "H15.6.6", b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    ("TE and no Host in HTTP/1.0", "6.1", get(CHUNKED, host=None, version="HTTP/1.0"), 400),
     ("bare LF first", "2.2", b"\nGET /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("method not a token", "3.1", b"G\xc9T /attack HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("TLS on a clear port", "3", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n", 400),
@@ -194,8 +200,10 @@ HARMLESS: list[tuple[str, bytes, bytes, list[bytes]]] = [
     ("encoded letters", get(target="/%61ttack"), GET, [b"%61"]),
     ("encoded slash", get(target="/attack%2Fx"), b"GET /attack%2Fx HTTP/1.1\r\n", []),
     ("two slashes", get(target="//attack"), b"GET //attack HTTP/1.1\r\n", []),
+    ("trailers that say who asks", post(CHUNKED, "Trailer: X-Forwarded-For, X_Real_IP", body=TOLD), POST, [b"6.6.6.6"]),
     ("absolute form wins", get(target="http://b/attack"), b"GET /attack HTTP/1.1\r\nhost: b\r\n", [b"host: a\r"]),
     ("empty line first", b"\r\n" + get(), GET, [b"\r\n\r\n\r\n"]),
+    ("empty line, no Host in HTTP/1.0", b"\r\n" + get(KEPT, host=None, version="HTTP/1.0"), GET, [b"\r\n\r\n\r\n"]),
     ("no Host in HTTP/1.0", get(KEPT, host=None, version="HTTP/1.0"), GET + b"host: 127.0.0.1:", []),
     ("spoofed address", get(*SPOOFED), GET, [b"6.6.6.6"]),
     ("address removed by Connection", get("Connection: X-Forwarded-For"), GET, [b"Connection"]),
