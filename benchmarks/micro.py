@@ -45,7 +45,6 @@ def table(routes: int) -> PortTable:
             rules=(
                 RulePlan(
                     index=0,
-                    source="routes.yaml:1",
                     matches=(MatchPlan(path=path),),
                     shares=(SharePlan("bench/backend:80"),),
                 ),

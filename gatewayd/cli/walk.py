@@ -43,7 +43,7 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) 
     except Refused as refused:
         return {**found, "answer": _answer(refused.status, refused.reason)}
     explained = explain(table, head)
-    found["candidates"] = [_candidate(candidate) for candidate in explained.candidates]
+    found["candidates"] = [_candidate(candidate, objects) for candidate in explained.candidates]
     if explained.listener is not None:
         owner = explained.listener.plan
         found["listener"] = {"key": owner.key, "hostname": owner.hostname.decode(), "source": owner.source}
@@ -76,7 +76,7 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
     settings = snapshot.settings.get(explained.listener.plan.settings, Settings())
     place = place_of(rule, head, settings, snapshot)
     data: Data = {
-        "rule": {**_named(explained.match), "path_normal_form": head.path.decode()},
+        "rule": {**_named(explained.match, objects), "path_normal_form": head.path.decode()},
         "filters": filter_lines(rule.plan.filters),
         "limits": limit_lines(rule.plan),
         "session": session(rule, place),
@@ -178,13 +178,13 @@ def _written(rule: Rule, index: int, objects: Objects) -> str:
     return f"{ref.kind} {ref.namespace or namespace}/{ref.name}{f':{ref.port}' if ref.port else ''}"
 
 
-def _candidate(candidate: Candidate) -> Data:
-    named = _named(candidate.match)
+def _candidate(candidate: Candidate, objects: Objects) -> Data:
+    named = _named(candidate.match, objects)
     return {**named, "hostname": candidate.host.decode(), "outcome": candidate.outcome, "step": candidate.step}
 
 
-def _named(match: Match) -> Data:
-    """A match with the names of its rule and route, and what it asks for."""
+def _named(match: Match, objects: Objects) -> Data:
+    """A match with the names of its rule and route, the place of the rule, and what it asks for."""
     plan = match.rule.plan.matches[match.index]
     asks = [f"{KINDS[plan.path_kind]} {plan.path.decode('latin-1')}"]
     asks += [f"method {plan.method.decode()}"] if plan.method and not plan.grpc else []
@@ -196,4 +196,6 @@ def _named(match: Match) -> Data:
             asks.append(
                 f"{word} {condition.name.decode('latin-1')} {sign} {condition.value.decode('utf-8', 'replace')}"
             )
-    return {"route": match.route.key, "rule": match.rule.name, "source": match.rule.plan.source, "match": asks}
+    route = objects.get(match.route.kind, match.route.namespace, match.route.name)
+    source = route.source(("spec", "rules", match.rule.plan.index)) if route is not None else ""
+    return {"route": match.route.key, "rule": match.rule.name, "source": source, "match": asks}

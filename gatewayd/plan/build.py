@@ -27,14 +27,15 @@ from gatewayd.plan.endpoints import locate
 from gatewayd.plan.gateways import GatewayDraft, Outcome, compile_gateway
 from gatewayd.plan.lifetimes import expired
 from gatewayd.plan.options import Options
+from gatewayd.plan.parents import VIEW, VIEWS
 from gatewayd.plan.parts import age
 from gatewayd.plan.places import Places
 from gatewayd.plan.problems import report
-from gatewayd.plan.protocols import ROUTE_KINDS
 from gatewayd.plan.reads import Reads, World
-from gatewayd.plan.routes import VIEW, VIEWS, Routed, RouteDraft
+from gatewayd.plan.reuse import reuse
+from gatewayd.plan.routeset import RouteSet
 from gatewayd.plan.served import Served
-from gatewayd.plan.snapshots import Assembly, reuse
+from gatewayd.plan.snapshots import Assembly
 from gatewayd.plan.sockets import Claim, Sockets
 from gatewayd.plan.users import Users
 from gatewayd.routing.snapshot import BackendPlan, Snapshot
@@ -63,7 +64,7 @@ class Planner:
         self._store = Store()
         self._book = AddressBook()
         self._gateways = Cache(self._compile_gateway)
-        self._routes = Cache(self._compile_route)
+        self._routes = RouteSet()
         self._backends = Cache(locate)
         self._policies = Cache(policies.judge)
         self._users = Users()
@@ -71,9 +72,8 @@ class Planner:
         self._outcomes: dict[str, Outcome] = {}
         self._places = Places()
         self._served = Served()
-        self._route_statuses: dict[str, Status] = {}
-        self._route_problems: dict[str, tuple[Problem, ...]] = {}
-        self._backend_statuses: dict[str, Status] = {}
+        self._lacking: dict[str, tuple[Problem, ...]] = {}  # problems of backends, by key
+        self._told: dict[str, Status] = {}  # statuses of all objects but routes
         self._snapshot = Snapshot()
 
     def plan(self, objects: Objects, options: Options) -> Result:
@@ -90,15 +90,12 @@ class Planner:
         problems += self._tell(objects, options, drafts)
         self._store.keep(objects.of("Secret"))
         self._snapshot = Assembly(self._snapshot, options.port_map).build(
-            options.generation, outcomes, self._places, self._served.routes, backends
+            options.generation, outcomes, self._places, self._served.plans, backends
         )
         return Result(self._snapshot, self._statuses(objects, outcomes), sorted(problems, key=_place_of))
 
     def _compile_gateway(self, item: Object, reads: Reads) -> GatewayDraft | Problem | None:
         return compile_gateway(item, self._controller_name, reads, self._store)
-
-    def _compile_route(self, item: Object, reads: Reads) -> Routed:
-        return RouteDraft(item, self._views, reads).compile()
 
     def _plan_gateways(self, objects: Objects, changed: set[str]) -> tuple[list[GatewayDraft], list[Problem]]:
         """The Gateways that are served, oldest first; problems of the others."""
@@ -133,30 +130,23 @@ class Planner:
 
     def _plan_routes(self, objects: Objects, changed: set[str], outcomes: Iterable[Outcome]) -> None:
         """Compile what changed among all routes of all kinds, and take it in everywhere."""
-        items = chain.from_iterable(objects.of(kind) for kind in ROUTE_KINDS)
-        changes = self._routes.update(items, changed, self._world)
+        changes = self._routes.update(objects, self._views, changed, self._world)
         self._places.update(changes)
         self._users.update(changes)
-        self._served.update(_listeners(outcomes), changes, self._routes.values)
-        for old, _ in changes:
-            if old is not None:
-                self._route_statuses.pop(old.item.key, None)
-                self._route_problems.pop(old.item.key, None)
-        for _, new in changes:
-            if new is not None and new.status["parents"]:
-                self._route_statuses[new.item.key] = new.status
-            if new is not None and new.problems:
-                self._route_problems[new.item.key] = new.problems
+        self._served.update(_listeners(outcomes), changes, self._places, self._routes.routed)
 
     def _plan_backends(self, changed: set[str]) -> dict[str, BackendPlan]:
         """The backends in use, by key."""
         backends = dict(self._snapshot.backends)
-        changes = self._backends.update(self._served.backends, changed, self._world)
-        for old, new in changes:
-            if old is not None and new is None:
+        for old, new in self._backends.turn(self._served.went, self._served.came, changed, self._world):
+            if old is not None:
+                self._lacking.pop(old.plan.key, None)
+            if new is None and old is not None:
                 del backends[old.plan.key]
-            elif new is not None and backends.get(new.plan.key) != new.plan:
-                backends[new.plan.key] = new.plan
+            elif new is not None:
+                backends[new.plan.key] = reuse(backends.get(new.plan.key), new.plan)
+                if new.problems:
+                    self._lacking[new.plan.key] = new.problems
         return backends
 
     def _classes(self, objects: Objects) -> list[Class]:
@@ -165,34 +155,29 @@ class Planner:
         return [one for one in found if one is not None]
 
     def _statuses(self, objects: Objects, outcomes: Iterable[Outcome]) -> dict[str, Status]:
-        statuses = {one.item.key: classes.status(one) for one in self._classes(objects)}
+        """The same instances where they say the same."""
+        found = {one.item.key: classes.status(one) for one in self._classes(objects)}
         for outcome in outcomes:
             key, listeners = outcome.draft.key, outcome.draft.listeners
-            counts = {one.spec.name: self._places.count((key, one.spec.name)) for one in listeners}
-            statuses[outcome.draft.item.key] = outcome.status(counts)
-        statuses |= self._route_statuses
-        statuses |= unserved.statuses(objects, self._views, self._users)
-        return statuses | self._tell_backends(objects)
-
-    def _tell_backends(self, objects: Objects) -> dict[str, Status]:
-        """The statuses of XBackends and of policies for backends; the same instances where they say the same."""
-        found = {item.key: xbackends.status(item, self._users, self._views) for item in objects.of("XBackend")}
+            counts = {one.spec.name: len(self._places.routes((key, one.spec.name))) for one in listeners}
+            found[outcome.draft.item.key] = outcome.status(counts)
+        found |= unserved.statuses(objects, self._views, self._users)
+        found |= {item.key: xbackends.status(item, self._users, self._views) for item in objects.of("XBackend")}
         for one in self._policies.values():
             found[one.item.key] = policies.status(one, self._users, self._views)
-        known = self._backend_statuses
-        self._backend_statuses = {key: reuse(known.get(key), status) for key, status in found.items()}
-        return self._backend_statuses
+        self._told = {key: reuse(self._told.get(key), status) for key, status in found.items()}
+        return self._told | self._routes.statuses
 
     def _tell(self, objects: Objects, options: Options, drafts: list[GatewayDraft]) -> list[Problem]:
         """All problems but those of single Gateways that clash or are not served."""
-        found = unserved.problems(objects) + clashes.problems(self._routes.values())
+        found = unserved.problems(objects) + clashes.problems(self._routes.keeping.values())
         sources = [
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),
             *(xbackends.problems(item, self._users) for item in objects.of("XBackend")),
             *(policies.problems(one, self._users) for one in self._policies.values()),
-            *self._route_problems.values(),
-            dict.fromkeys(chain.from_iterable(located.problems for located in self._backends.values())),
+            *self._routes.problems.values(),
+            dict.fromkeys(chain.from_iterable(self._lacking.values())),
         ]
         found += chain.from_iterable(sources)
         return found + _expired(drafts, options.now) if options.now is not None else found

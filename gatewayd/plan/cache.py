@@ -31,29 +31,53 @@ class Cache(Generic[K, V]):
         self._readers: dict[str, set[K]] = {}
         self._make = make
 
+    def __getitem__(self, key: K) -> V:
+        return self._entries[key].value
+
     def values(self) -> list[V]:
         """All values, in no order that matters."""
         return [entry.value for entry in self._entries.values()]
 
     def update(self, keys: Iterable[K], changed: set[str], world: World) -> list[Change[V]]:
-        """Make the cache hold exactly `keys`. `changed` names what is not as it was in the plan before.
-
-        Costs set operations for the keys and real work for the changes only.
-        """
+        """Make the cache hold exactly `keys`. `changed` names what is not as it was in the plan before."""
         wanted = dict.fromkeys(keys)
-        gone = self._entries.keys() - wanted.keys()
-        stale = self._stale(changed) - gone
-        missing = [key for key in wanted if key not in self._entries] if wanted.keys() - self._entries.keys() else []
-        changes = [Change(self._drop(key), None) for key in gone]
-        for key in (*stale, *missing):
-            old = self._drop(key) if key in self._entries else None
+        went = [key for key in self._entries if key not in wanted]
+        return self.turn(went, [key for key in wanted if key not in self._entries], changed, world)
+
+    def turn(self, went: Iterable[K], came: Iterable[K], changed: set[str], world: World) -> list[Change[V]]:
+        """Drop the keys that `went`, and make those that `came` and those that read what `changed`: this costs nothing
+        for all others.
+        """
+        changes = [Change(self._drop(key), None) for key in went]
+        stale = self._stale(changed)
+        changes += [self._make_again(key, world) for key in stale]
+        for key in came:
             reads = Reads(world)
             value = self._make(key, reads)
-            self._entries[key] = _Entry(value, frozenset(reads.keys))
-            for name in reads.keys:
-                self._readers.setdefault(name, set()).add(key)
-            changes.append(Change(old, value))
+            self._enter(key, _Entry(value, frozenset(reads.keys)))
+            changes.append(Change(None, value))
         return changes
+
+    def rename(self, old: K, new: K, value: V) -> None:
+        """`value`, which has read the same as that of `old`, takes its place under another key."""
+        reads = self._entries[old].reads
+        self._drop(old)
+        self._enter(new, _Entry(value, reads))
+
+    def _make_again(self, key: K, world: World) -> Change[V]:
+        reads = Reads(world)
+        before, value = self._entries[key], self._make(key, reads)
+        if before.reads == reads.keys:
+            self._entries[key] = _Entry(value, before.reads)
+        else:
+            self._drop(key)
+            self._enter(key, _Entry(value, frozenset(reads.keys)))
+        return Change(before.value, value)
+
+    def _enter(self, key: K, entry: _Entry[V]) -> None:
+        self._entries[key] = entry
+        for name in entry.reads:
+            self._readers.setdefault(name, set()).add(key)
 
     def _stale(self, changed: set[str]) -> set[K]:
         stale: set[K] = set()

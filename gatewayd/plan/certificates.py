@@ -35,6 +35,7 @@ def find(ref: Any, kind: str, namespace: str, reads: Reads, store: Store, bad: s
     secret = reads.get("Secret", reference.namespace, reference.name)
     if secret is None:
         return Found(failure=Verdict(bad, f"{reference} does not exist"), hint="write the Secret, or correct the name")
+    reads.place(secret)
     found = store.load(secret)
     if isinstance(found, str):
         return Found(secret, failure=Verdict(bad, f"{reference}: {found}"), hint=_SHAPE)

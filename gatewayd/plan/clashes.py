@@ -48,9 +48,9 @@ def problems(routes: Iterable[Routed]) -> list[Problem]:
     """A warning for each rule that an older one goes before."""
     seen: dict[tuple[str, str, str], _Seen] = {}
     found = []
-    for route in sorted((one for one in routes if one.cookies), key=lambda one: one.order):
-        for cookie in route.cookies:
-            owner = _Owner(route.item.title, cookie.rule)
+    for route in sorted(routes, key=lambda one: one.compiled.order):
+        for cookie in route.compiled.cookies:
+            owner = _Owner(route.compiled.item.title, cookie.rule)
             places = dict.fromkeys((one.gateway, host, cookie.name) for one in route.attachments for host in one.hosts)
             others = [seen.setdefault(place, _Seen()).other(cookie.path, owner) for place in places]
             other = next((one for one in others if one is not None), None)
@@ -61,11 +61,11 @@ def problems(routes: Iterable[Routed]) -> list[Problem]:
 
 def _problem(route: Routed, rule: int, name: str, other: _Owner) -> Problem:
     place: Path = ("spec", "rules", rule)
-    if spec(route.item).rules[rule].session_persistence is not None:
+    if spec(route.compiled.item).rules[rule].session_persistence is not None:
         place = (*place, "sessionPersistence", "cookie", "name")
     message = f"sessions of spec.rules[{other.rule}] of {other.route} have a cookie of the same name, {name}"
     return warn(
-        route.item,
+        route.compiled.item,
         place,
         f"{message}: each of the two rules ends the sessions of the other",
         "give the cookie another name or path, or none: then the gateway makes a name",

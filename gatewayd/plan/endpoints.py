@@ -65,8 +65,10 @@ def _inside(backend: Backend, service: Object, reads: Reads) -> Located:
         dns=dns,
         draining=tuple(one for one in dict.fromkeys(found.draining) if one not in endpoints),
     )
-    problems = () if endpoints or dns else (_empty(service, backend, port, slices),)
-    return Located(plan, problems)
+    if endpoints or dns:
+        return Located(plan)
+    reads.place(service)
+    return Located(plan, (_empty(service, backend, port, slices),))
 
 
 def _external(backend: Backend, service: Any, port: Any) -> BackendPlan:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from gatewayd.plan.attach import Attachment
 from gatewayd.plan.cache import Change
 from gatewayd.plan.routes import Routed
 
 Place = tuple[str, str]  # (gateway "namespace/name", listener)
 Hosts = dict[bytes, tuple[str, ...]]
-_Ranked = tuple[tuple[str, str, str], str]  # (age and name, key): the order of the routes of one host
 
 
 class _Standing(NamedTuple):
+    """What stands at a listener: keys of routes, and for each hostname the keys by their order."""
+
     routes: set[str]
-    ranked: dict[bytes, set[_Ranked]]
+    ranked: dict[bytes, dict[str, str]]
 
 
 class Places:
@@ -29,42 +31,58 @@ class Places:
         """Route keys by hostname, oldest route first."""
         return self._hosts.get(place, {})
 
-    def count(self, place: Place) -> int:
-        """How many routes are attached to a listener."""
+    def routes(self, place: Place) -> Collection[str]:
+        """The keys of the routes that are attached to a listener."""
         standing = self._standing.get(place)
-        return len(standing.routes) if standing is not None else 0
+        return standing.routes if standing is not None else ()
 
     def update(self, changes: Iterable[Change[Routed]]) -> None:
         """Take in the routes that changed."""
         touched: dict[Place, set[bytes]] = {}
-        known = list(changes)
-        for old, _ in known:
+        moved = [change for change in changes if not _stays(change)]
+        for old, _ in moved:
             if old is not None:
-                self._stand(old, touched, there=False)
-        for _, new in known:
+                self._stand(old, old.attachments, touched, there=False)
+        for _, new in moved:
             if new is not None:
-                self._stand(new, touched, there=True)
+                self._stand(new, new.attachments, touched, there=True)
         for place, names in touched.items():
             self._settle(place, names)
 
-    def _stand(self, route: Routed, touched: dict[Place, set[bytes]], *, there: bool) -> None:
-        key = route.item.key
-        for one in route.attachments:
+    def _stand(
+        self, route: Routed, attachments: Iterable[Attachment], touched: dict[Place, set[bytes]], *, there: bool
+    ) -> None:
+        key, order = route.key, route.compiled.order
+        for one in attachments:
             place = (one.gateway, one.listener)
-            standing = self._standing.setdefault(place, _Standing(set(), {}))
+            standing = self._standing.get(place) or self._standing.setdefault(place, _Standing(set(), {}))
             (standing.routes.add if there else standing.routes.discard)(key)
+            names = touched.setdefault(place, set())
             for name in one.hosts:
                 host = name.encode()
-                ranked = standing.ranked.setdefault(host, set())
-                (ranked.add if there else ranked.discard)((route.order, key))
-                touched.setdefault(place, set()).add(host)
+                ranked = standing.ranked.get(host)
+                if ranked is None:
+                    ranked = standing.ranked[host] = {}
+                if there:
+                    ranked[order] = key
+                else:
+                    del ranked[order]
+                names.add(host)
 
     def _settle(self, place: Place, names: set[bytes]) -> None:
         """Replace the map of a listener where the routes of some hostnames changed."""
         ranked = self._standing[place].ranked
         old = self._hosts.get(place, {})
-        fresh = {name: tuple(key for _, key in sorted(ranked[name])) for name in names}
+        fresh = {name: tuple([ranked[name][order] for order in sorted(ranked[name])]) for name in names}
         for name in [name for name, keys in fresh.items() if not keys]:
             del ranked[name]
         if any(old.get(name, ()) != keys for name, keys in fresh.items()):
             self._hosts[place] = {name: keys for name, keys in (old | fresh).items() if keys}
+
+
+def _stays(change: Change[Routed]) -> bool:
+    """Whether the route stands where it stood."""
+    old, new = change
+    if old is None or new is None:
+        return False
+    return old.attachments is new.attachments and old.compiled.order == new.compiled.order

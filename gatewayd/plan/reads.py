@@ -15,6 +15,7 @@ from gatewayd.plan.parts import metadata, spec
 from gatewayd.plan.targets import BACKEND_KINDS
 
 SERVICE_NAME = "kubernetes.io/service-name"
+PLACE = "Place"
 INDEXED = ("EndpointSlice", "ReferenceGrant", "BackendTLSPolicy", "XBackendTrafficPolicy")
 
 
@@ -55,6 +56,11 @@ def same(old: tuple[Object, ...], new: tuple[Object, ...]) -> bool:
     return old is new or (len(old) == len(new) and all(map(is_, old, new)))
 
 
+def _alike(old: Group, new: Group) -> bool:
+    """True when they differ at most in the lines at which their members stand."""
+    return len(old) == len(new) and all(one.resource is other.resource for one, other in zip(old, new, strict=True))
+
+
 class Index:
     """Objects of one kind in groups: slices by Service, grants by namespace, policies by target."""
 
@@ -73,13 +79,14 @@ class Index:
             for key in self._keys(item):
                 group = gathered.setdefault(key, set(self.groups.get(key, ())))
                 (group.add if item in after else group.discard)(item)
-        for key, found in gathered.items():
-            # In order of name, whatever the order of files.
-            self.groups[key] = tuple(sorted(found, key=lambda item: item.name))
-            if not found:
-                del self.groups[key]
+        # In order of name, whatever the order of files.
+        groups = {key: tuple(sorted(found, key=lambda item: item.name)) for key, found in gathered.items()}
+        changed = {key for key, group in groups.items() if not _alike(self.groups.get(key, ()), group)}
+        self.groups |= groups
+        for key in [key for key, group in groups.items() if not group]:
+            del self.groups[key]
         self.members = members
-        return set(gathered)
+        return changed
 
     def _keys(self, item: Object) -> Iterable[str]:
         return (key_of(self.kind, item.namespace, name) for name in _GROUPS[self.kind](item))
@@ -109,7 +116,12 @@ class World:
 
 
 def _difference(old: tuple[Object, ...], new: tuple[Object, ...]) -> set[str]:
-    return {item.key for item in set(old) ^ set(new)}
+    """The keys of what changed. Of objects that only stand in another line now just their places."""
+    before, after = set(old), set(new)
+    lost = {item.key: item.resource for item in before - after}
+    came = {item.key: item.resource for item in after - before}
+    keys = {key for key in lost.keys() | came.keys() if lost.get(key) is not came.get(key)}
+    return keys | {f"{PLACE}/{key}" for key in lost.keys() | came.keys()}
 
 
 class Reads:
@@ -129,6 +141,10 @@ class Reads:
         key = key_of(kind, namespace, name)
         self.keys.add(key)
         return self._world.indexes[kind].groups.get(key, ())
+
+    def place(self, item: Object) -> None:
+        """Record that the lines of an object are told too, so that it matters where it stands."""
+        self.keys.add(f"{PLACE}/{item.key}")
 
     def note(self, kind: str, namespace: str, name: str) -> None:
         """Record a dependency that is looked up elsewhere."""

@@ -1,4 +1,4 @@
-"""One route object -> RoutePlan, its attachments, its status and its problems."""
+"""One route object -> RoutePlan, its status and its problems: what its rules alone decide, and then the whole."""
 
 from __future__ import annotations
 
@@ -7,22 +7,19 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from gatewayd.api.objects import Object
-from gatewayd.api.problem import Path, Problem, dotted
-from gatewayd.plan.attach import Attachment, Candidate, GatewayView, attach
+from gatewayd.api.problem import Problem, dotted
+from gatewayd.plan.attach import Attachment, Candidate
 from gatewayd.plan.backends import Backend, Traffic
 from gatewayd.plan.conditions import Status, Verdict, condition, judged, not_served
-from gatewayd.plan.grants import GATEWAY_GROUP
+from gatewayd.plan.parents import Answer, Asked
 from gatewayd.plan.parts import age, generation, metadata, spec
 from gatewayd.plan.problems import report, warn
-from gatewayd.plan.protocols import CONTROLLER, SERVED_ROUTES
+from gatewayd.plan.protocols import SERVED_ROUTES
 from gatewayd.plan.reads import Reads
+from gatewayd.plan.reuse import reuse
 from gatewayd.plan.rules import RuleDraft
 from gatewayd.plan.targets import Target, used
 from gatewayd.routing.snapshot import RoutePlan
-
-# Keys of dependencies on what routes see of Gateways: of one, and of which there are.
-VIEW = "View"
-VIEWS = "Views//"
 
 # How many rules of a route are served; a TCPRoute of version v1alpha2 may have more than one, which mean nothing.
 _RULES: Mapping[str, int] = {"TCPRoute": 1}
@@ -37,66 +34,77 @@ class SessionCookie(NamedTuple):
     rule: int
 
 
-class Routed(NamedTuple):
-    """A compiled route. `order` sorts routes by age and name; `gateways` are those that accepted it."""
+class Compiled(NamedTuple):
+    """What a route is whatever its parents say. `order` sorts routes by age, name and kind; `hopeless` says why no
+    parent can accept it; `shared` are the conditions that are the same for every parent.
+    """
 
     item: Object
-    order: tuple[str, str, str]
-    plan: RoutePlan | None
-    attachments: tuple[Attachment, ...]
-    status: Status
+    order: str
+    asked: Asked
+    plan: RoutePlan
+    hopeless: Verdict | None
+    shared: tuple[Status, ...]
     problems: tuple[Problem, ...]
     backends: tuple[Backend, ...]
     targets: tuple[Target, ...]  # every backend that it names
-    gateways: tuple[str, ...]
     cookies: tuple[SessionCookie, ...]
+
+
+class Routed(NamedTuple):
+    """A route with what became of its parentRefs. `gateways` are those that accepted it."""
+
+    compiled: Compiled
+    answer: Answer
+    attachments: tuple[Attachment, ...]
+    status: Status
+    problems: tuple[Problem, ...]
+    gateways: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The key of the object."""
+        return self.compiled.plan.key
+
+    @property
+    def plan(self) -> RoutePlan | None:
+        """What is served of it, if it stands anywhere."""
+        return self.compiled.plan if self.attachments else None
 
 
 class RouteDraft:
     """A route while it is compiled."""
 
-    def __init__(self, item: Object, views: Mapping[str, GatewayView], reads: Reads) -> None:
+    def __init__(self, item: Object, reads: Reads) -> None:
         self.item = item
         self.spec = spec(item)
-        self.views = views
         self.reads = reads
         self.generation = generation(item)
         self.problems: list[Problem] = []
         self.rules = [self._rule(rule, index) for index, rule in enumerate(self.spec.rules)]
 
-    def compile(self) -> Routed:
+    def compile(self) -> Compiled:
         """All of it."""
         item = self.item
-        hopeless = self._judge_rules()
-        shared = self._shared_conditions()
-        parents: list[Status] = []
-        attachments: dict[tuple[str, str], Attachment] = {}
-        for index, ref in enumerate(self.spec.parent_refs):
-            verdict = self._parent(index, ref, hopeless)
-            if verdict is None:
-                continue
-            parents.append(self._status_of(ref, verdict, shared))
-            if not isinstance(verdict, Verdict):
-                attachments |= {(one.gateway, one.listener): one for one in verdict}
         self._tell()
-        return Routed(
+        candidate = Candidate(item.kind, item.namespace, tuple(getattr(self.spec, "hostnames", ())))
+        return Compiled(
             item=item,
-            order=age(item),
-            plan=self._plan() if attachments else None,
-            attachments=tuple(attachments.values()),
-            status={"parents": parents},
+            order="\0".join((*age(item), item.kind)),
+            asked=Asked(candidate, tuple(self.spec.parent_refs)),
+            plan=self._plan(),
+            hopeless=self._judge_rules(),
+            shared=tuple(self._shared_conditions()),
             problems=tuple(self.problems),
             backends=tuple(dict.fromkeys(backend for rule in self._kept() for backend in rule.backends)),
             targets=tuple(dict.fromkeys(chain.from_iterable(used(rule, item.namespace) for rule in self.spec.rules))),
-            gateways=tuple(dict.fromkeys(one.gateway for one in attachments.values())),
             cookies=tuple(self._cookies()),
         )
 
     def _rule(self, rule: Any, index: int) -> RuleDraft:
         item = self.item
-        source = f"{item.file}:{item.line_of(('spec', 'rules', index))}"
         draft = RuleDraft(item.kind, item.namespace, _TRAFFIC.get(item.kind, "tcp"), self.reads)
-        return draft.compile(rule, index, source)
+        return draft.compile(rule, index)
 
     def _plan(self) -> RoutePlan:
         item = self.item
@@ -147,53 +155,6 @@ class RouteDraft:
             shared.append(not_served(fields, self.generation))
         return shared
 
-    def _parent(self, index: int, ref: Any, hopeless: Verdict | None) -> tuple[Attachment, ...] | Verdict | None:
-        """What parentRef number `index` leads to; None when it is no Gateway of ours."""
-        path: Path = ("spec", "parentRefs", index)
-        namespace = ref.namespace or self.item.namespace
-        if (ref.group, ref.kind) != (GATEWAY_GROUP, "Gateway"):
-            return self._other_parent(path, ref, namespace)
-        self.reads.note(VIEW, namespace, ref.name)
-        view = self.views.get(f"{namespace}/{ref.name}")
-        if view is None:
-            self._missing(path, ref, namespace)
-            return None
-        candidate = Candidate(self.item.kind, self.item.namespace, tuple(getattr(self.spec, "hostnames", ())))
-        verdict = attach(candidate, ref, view, self.reads)
-        if isinstance(verdict, Verdict):
-            message = f"{verdict.reason}: {verdict.message}"
-            self.problems.append(report(self.item, path, message, _HINTS[verdict.reason]))
-            return verdict
-        return hopeless or verdict
-
-    def _other_parent(self, path: Path, ref: Any, namespace: str) -> Verdict | None:
-        """ListenerSet and Service are valid parents of the specification, but not served yet."""
-        message = f"parents of kind {ref.kind} are not served yet"
-        self.problems.append(warn(self.item, path, message, "refer to a Gateway"))
-        found = self.reads.get("ListenerSet", namespace, ref.name) if ref.kind == "ListenerSet" else None
-        return Verdict("NoMatchingParent", message) if found is not None else None
-
-    def _missing(self, path: Path, ref: Any, namespace: str) -> None:
-        found = self.reads.get("Gateway", namespace, ref.name)
-        if found is None:
-            message = f"Gateway {namespace}/{ref.name} does not exist"
-            self.problems.append(report(self.item, path, message, self._near(ref.name)))
-
-    def _near(self, name: str) -> str:
-        self.reads.keys.add(VIEWS)
-        known = sorted(key for key in self.views if key.endswith(f"/{name}")) or sorted(self.views)
-        return f"known Gateways: {', '.join(known[:5])}" if known else "write a Gateway"
-
-    def _status_of(self, ref: Any, verdict: tuple[Attachment, ...] | Verdict, shared: list[Status]) -> Status:
-        """One entry of status.parents, with the parentRef as written and its group and kind filled in."""
-        failure = verdict if isinstance(verdict, Verdict) else None
-        view = self.views.get(f"{ref.namespace or self.item.namespace}/{ref.name}")
-        return {
-            "parentRef": parent_ref(ref),
-            "controllerName": view.controller if view is not None else CONTROLLER,
-            "conditions": [judged("Accepted", failure, self.generation), *shared],
-        }
-
     def _tell(self) -> None:
         """Problems of the rules, and of a route that is attached to nothing."""
         item = self.item
@@ -218,11 +179,56 @@ class RouteDraft:
             ]
 
 
-_HINTS = {
-    "NoMatchingParent": "use the sectionName and port of one of its listeners",
-    "NotAllowedByListeners": "widen allowedRoutes of the listener, or move the route",
-    "NoMatchingListenerHostname": "use a hostname that a listener covers",
-}
+def combine(compiled: Compiled, answer: Answer, before: Routed | None) -> Routed:
+    """The route. Parts that say the same as those of `before`, the route as it was, are the same instances."""
+    attachments = () if compiled.hopeless is not None else answer.attachments
+    gateways = tuple(dict.fromkeys([one.gateway for one in attachments]))
+    if before is None:
+        return Routed(compiled, answer, attachments, _status(compiled, answer), _problems(compiled, answer), gateways)
+    same = before.compiled is compiled
+    if same and before.answer.parents == answer.parents:
+        status = before.status
+    else:
+        status = reuse(before.status, _status(compiled, answer))
+    told = same and before.answer.concerns == answer.concerns
+    return Routed(
+        compiled=_renewed(before.compiled, compiled),
+        answer=answer,
+        attachments=reuse(before.attachments, attachments),
+        status=status,
+        problems=before.problems if told else _problems(compiled, answer),
+        gateways=gateways,
+    )
+
+
+def _renewed(old: Compiled, new: Compiled) -> Compiled:
+    """The new one with those parts of the old that say the same."""
+    if old is new or old.plan is new.plan:
+        return new
+    return new._replace(plan=reuse(old.plan, new.plan), backends=reuse(old.backends, new.backends))
+
+
+def _status(compiled: Compiled, answer: Answer) -> Status:
+    """status.parents, with each parentRef as written and its group and kind filled in."""
+    number = generation(compiled.item)
+    return {
+        "parents": [
+            {
+                "parentRef": parent_ref(one.ref),
+                "controllerName": one.controller,
+                "conditions": [judged("Accepted", one.failure or compiled.hopeless, number), *compiled.shared],
+            }
+            for one in answer.parents
+        ]
+    }
+
+
+def _problems(compiled: Compiled, answer: Answer) -> tuple[Problem, ...]:
+    item = compiled.item
+    told = [
+        report(item, one.path, one.message, one.hint, "warning" if one.mild else "error") for one in answer.concerns
+    ]
+    return (*compiled.problems, *told)
 
 
 def parent_ref(ref: Any) -> Status:

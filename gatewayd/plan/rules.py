@@ -51,8 +51,8 @@ class RuleDraft:
         self.backends: list[Backend] = []
         self._shared: list[Backend] = []
 
-    def compile(self, rule: Any, index: int, source: str) -> RuleDraft:
-        """Fill the draft from rule number `index`; `source` is its file:line."""
+    def compile(self, rule: Any, index: int) -> RuleDraft:
+        """Fill the draft from rule number `index`."""
         path: Path = ("spec", "rules", index)
         try:
             matches = compile_matches(self.kind, rule)
@@ -61,13 +61,12 @@ class RuleDraft:
             shares = tuple(self._shares(rule.backend_refs, prefix, path))
             persistence = self._persistence(rule, path)
         except UnservableError as error:
-            self._drop(rule, index, source, str(error))
+            self._drop(rule, index, str(error))
             return self
         if index and self.kind == "TCPRoute":
             self.not_served.append(Finding(path, "a TCPRoute is served by its first rule; this one is never used"))
         self.plan = RulePlan(
             index=index,
-            source=source,
             name=rule.name or "",
             matches=matches or (MatchPlan(),),
             filters=merged.filters,
@@ -79,7 +78,7 @@ class RuleDraft:
         )
         return self
 
-    def _drop(self, rule: Any, index: int, source: str, why: str) -> None:
+    def _drop(self, rule: Any, index: int, why: str) -> None:
         """A dropped rule leaves its requests to the next one that matches, which may guard nothing: one that guards
         something keeps them, and answers 500.
         """
@@ -94,7 +93,7 @@ class RuleDraft:
             return
         message = f"{why}; the rule guards something, so its requests are answered 500 and not left to others"
         self.not_served.append(Finding(path, message, closed=True))
-        self.plan = RulePlan(index, source, rule.name or "", matches, refusal="InvalidRule")
+        self.plan = RulePlan(index, rule.name or "", matches, refusal="InvalidRule")
 
     def _filters(self, specs: Any, prefix: bytes | None, path: Path) -> Merged:
         merged = merge(specs, prefix)

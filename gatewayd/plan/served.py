@@ -2,69 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 
 from gatewayd.plan.backends import Backend
 from gatewayd.plan.cache import Change
-from gatewayd.plan.places import Place
+from gatewayd.plan.places import Place, Places
 from gatewayd.plan.routes import Routed
 from gatewayd.routing.snapshot import RoutePlan
 
 
 class Served:
-    """Kept up to date change by change; counted anew only when the set of served listeners changes."""
+    """Kept up to date change by change. `came` and `went` are the backends that the last update brought and took."""
 
     def __init__(self) -> None:
+        self.came: set[Backend] = set()
+        self.went: set[Backend] = set()
         self._listeners: frozenset[Place] = frozenset()
-        self._routes: dict[str, RoutePlan] = {}
+        self._routes: dict[str, Routed] = {}
+        self._plans: dict[str, RoutePlan] = {}
         self._uses: dict[Backend, int] = {}
 
     @property
-    def routes(self) -> dict[str, RoutePlan]:
+    def plans(self) -> dict[str, RoutePlan]:
         """The plans of the routes, by key; a copy."""
-        return dict(self._routes)
-
-    @property
-    def backends(self) -> Iterable[Backend]:
-        """Every backend in use."""
-        return self._uses.keys()
+        return dict(self._plans)
 
     def update(
-        self, listeners: frozenset[Place], changes: Iterable[Change[Routed]], everything: Callable[[], Iterable[Routed]]
+        self,
+        listeners: frozenset[Place],
+        changes: Iterable[Change[Routed]],
+        places: Places,
+        routed: Mapping[str, Routed],
     ) -> None:
-        """Take in changed routes, or, when other listeners are served than before, all of them."""
-        if listeners != self._listeners:
-            known, self._routes, self._uses, self._listeners = self._routes, {}, {}, listeners
-            for route in everything():
-                self._add(route, known)
-            return
-        touched = list(changes)
-        known = {}
-        for old, _ in touched:
+        """Take in the routes that changed, and those at `places` that are served now and were not, or the reverse."""
+        self.came, self.went = set(), set()
+        moved, self._listeners = listeners ^ self._listeners, listeners
+        for old, new in changes:
             if old is not None:
-                known |= self._remove(old)
-        for _, new in touched:
-            if new is not None:
-                self._add(new, known)
+                self._turn(old.key, new)
+            elif new is not None:
+                self._turn(new.key, new)
+        for key in {key for place in moved for key in places.routes(place)}:
+            self._turn(key, routed[key])
+
+    def _turn(self, key: str, route: Routed | None) -> None:
+        """One route as it is now."""
+        before = self._routes.get(key)
+        if route is None or not self._counts(route):
+            if before is not None:
+                del self._routes[key], self._plans[key]
+                self._drop(before.compiled.backends)
+            return
+        self._routes[key], self._plans[key] = route, route.compiled.plan
+        if before is None:
+            self._add(route.compiled.backends)
+        elif before.compiled.backends is not route.compiled.backends:
+            self._add(route.compiled.backends)
+            self._drop(before.compiled.backends)
 
     def _counts(self, route: Routed) -> bool:
         return any((one.gateway, one.listener) in self._listeners for one in route.attachments)
 
-    def _add(self, route: Routed, known: dict[str, RoutePlan]) -> None:
-        if route.plan is None or not self._counts(route):
-            return
-        old = known.get(route.plan.key)
-        self._routes[route.plan.key] = old if old == route.plan and old is not None else route.plan
-        for backend in route.backends:
-            self._uses[backend] = self._uses.get(backend, 0) + 1
+    def _add(self, backends: Iterable[Backend]) -> None:
+        for backend in backends:
+            uses = self._uses[backend] = self._uses.get(backend, 0) + 1
+            if uses == 1:
+                (self.went.discard if backend in self.went else self.came.add)(backend)
 
-    def _remove(self, route: Routed) -> dict[str, RoutePlan]:
-        """Take a route out; what it was, so that an equal successor is the same instance."""
-        if route.plan is None or not self._counts(route):
-            return {}
-        plan = self._routes.pop(route.plan.key)
-        for backend in route.backends:
+    def _drop(self, backends: Iterable[Backend]) -> None:
+        for backend in backends:
             self._uses[backend] -= 1
             if not self._uses[backend]:
                 del self._uses[backend]
-        return {plan.key: plan}
+                (self.came.discard if backend in self.came else self.went.add)(backend)

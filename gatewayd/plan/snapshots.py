@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeVar
+from typing import Literal
 
 from gatewayd.plan.gateways import Outcome
 from gatewayd.plan.listeners import ListenerDraft
 from gatewayd.plan.places import Places
+from gatewayd.plan.reuse import reuse
 from gatewayd.plan.settings import DEFAULT
 from gatewayd.plan.sockets import socket_key
 from gatewayd.routing.snapshot import (
@@ -20,7 +21,6 @@ from gatewayd.routing.snapshot import (
     Snapshot,
 )
 
-T = TypeVar("T")
 Transport = Literal["http", "https", "tcp"]
 Members = tuple[str, int, Transport, list[ListenerPlan]]
 """What stands at one socket: address, port to bind, and the listeners with their transport."""
@@ -91,8 +91,3 @@ class Assembly:
             source=draft.item.source(listener.path),
         )
         return reuse(self._listeners.get(key), plan)
-
-
-def reuse(old: T | None, new: T) -> T:
-    """The old record where it says the same."""
-    return old if old is not None and old == new else new

@@ -29,6 +29,8 @@ class Users:
     def update(self, changes: Iterable[Change[Routed]]) -> None:
         """Take in the routes that changed."""
         for old, new in changes:
+            if old is not None and new is not None and _reach(old) == _reach(new):
+                continue
             for target, gateway in _pairs(old):
                 counts = self._counts[target]
                 counts[gateway] -= 1
@@ -44,9 +46,13 @@ class Users:
         return sorted({gateway for target in targets for gateway in self._counts.get(target, ())})
 
 
+def _reach(route: Routed) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+    return route.compiled.targets, route.gateways
+
+
 def _pairs(route: Routed | None) -> Iterator[tuple[Target, str]]:
     if route is not None:
-        for target in route.targets:
+        for target in route.compiled.targets:
             for gateway in route.gateways:
                 yield target, gateway
 

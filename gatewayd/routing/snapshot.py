@@ -161,10 +161,9 @@ class Persistence(Plan, frozen=True):
 
 
 class RulePlan(Plan, frozen=True):
-    """One rule of a route. `source` is file:line of the rule, for explain and the logs."""
+    """One rule of a route. It does not say where it is written: lines shift, and what is served stays as it is."""
 
     index: int
-    source: str
     name: str = ""
     matches: tuple[MatchPlan, ...] = (MatchPlan(),)
     filters: Filters | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd.api.objects import Object, Objects
-from gatewayd.plan import policies
+from gatewayd.plan import parents, policies
+from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.backends import Backend
 from gatewayd.plan.build import Options, Planner
+from gatewayd.plan.parents import Answer, Asked
 from gatewayd.plan.reads import Reads
-from gatewayd.plan.routes import Routed, RouteDraft
+from gatewayd.plan.routes import Compiled, RouteDraft
 from gatewayd.routing.snapshot import SECTIONS, RetryBudgetPlan, Snapshot, apply, difference
 from tests.plan.manifests import (
     API,
@@ -110,11 +114,17 @@ FILES: dict[str, list[str]] = {
         traffic_policy("strict", created="2020-01-01T00:00:00Z", sessionPersistence=SESSIONS),
     ],
 }
-PARSED: dict[str, list[list[Object]]] = {
-    name: [parse(text, f"{name}.yaml") for text in variants] for name, variants in FILES.items()
-}
-choices = st.tuples(*[st.integers(0, len(variants) - 1) for variants in FILES.values()])
-edits = st.lists(st.tuples(st.sampled_from(list(FILES)), st.integers(0, 4)), min_size=1, max_size=3)
+
+
+def variants_of(name: str) -> list[list[Object]]:
+    """Every variant of a file, and each once more with its objects further down, as an edit above leaves them."""
+    found = [parse(text, f"{name}.yaml") for text in FILES[name]]
+    return [*found, *([item.further(7) for item in items] for items in found)]
+
+
+PARSED: dict[str, list[list[Object]]] = {name: variants_of(name) for name in FILES}
+choices = st.tuples(*[st.integers(0, len(variants) - 1) for variants in PARSED.values()])
+edits = st.lists(st.tuples(st.sampled_from(list(FILES)), st.integers(0, 13)), min_size=1, max_size=3)
 
 
 def objects(state: dict[str, int], order: list[str]) -> Objects:
@@ -122,10 +132,14 @@ def objects(state: dict[str, int], order: list[str]) -> Objects:
     return Objects([item for name in order for item in PARSED[name][state[name]]])
 
 
+def shared(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether all that did not change is the same instance."""
+    return all(after[key] is before[key] for key in before if after.get(key) == before[key])
+
+
 def shares_what_it_can(old: Snapshot, new: Snapshot) -> bool:
     """Whether every record that did not change is the same instance."""
-    pairs = [(getattr(old, section), getattr(new, section)) for section in SECTIONS]
-    return all(after[key] is before[key] for before, after in pairs for key in before if after.get(key) == before[key])
+    return all(shared(getattr(old, section), getattr(new, section)) for section in SECTIONS)
 
 
 @settings(deadline=None, max_examples=150)
@@ -135,18 +149,19 @@ def test_a_plan_after_others_is_the_plan_of_a_new_planner(
 ) -> None:
     planner = Planner()
     state, order = dict(zip(FILES, start, strict=True)), list(FILES)
-    before = planner.plan(objects(state, order), Options()).snapshot
+    before = planner.plan(objects(state, order), Options())
     for step in steps:
-        state |= {name: variant % len(FILES[name]) for name, variant in step}
+        state |= {name: variant % len(PARSED[name]) for name, variant in step}
         chance.shuffle(order)
         found = planner.plan(objects(state, order), Options())
         fresh = Planner().plan(objects(state, sorted(order)), Options())
         assert found.snapshot == fresh.snapshot
         assert found.statuses == fresh.statuses
         assert found.problems == fresh.problems
-        assert shares_what_it_can(before, found.snapshot)
-        assert apply(before, difference(before, found.snapshot)) == found.snapshot
-        before = found.snapshot
+        assert shares_what_it_can(before.snapshot, found.snapshot)
+        assert shared(before.statuses, found.statuses)
+        assert apply(before.snapshot, difference(before.snapshot, found.snapshot)) == found.snapshot
+        before = found
 
 
 @settings(deadline=None, max_examples=60)
@@ -222,7 +237,7 @@ def test_one_route_of_many_costs_one_route(monkeypatch: pytest.MonkeyPatch) -> N
     compiled: list[str] = []
     compile_route = RouteDraft.compile
 
-    def count(draft: RouteDraft) -> Routed:
+    def count(draft: RouteDraft) -> Compiled:
         compiled.append(draft.item.name)
         return compile_route(draft)
 
@@ -235,6 +250,63 @@ def test_one_route_of_many_costs_one_route(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(listener.hosts) == 300
     assert b"other.com" in listener.hosts
     assert b"h7.com" not in listener.hosts
+
+
+MANY = {f"r{n}": parse(route(f"r{n}"), f"r{n}.yaml") for n in range(20)}
+AROUND = [
+    # (gateway, namespaces and grants before; the same after): changes of what stands around routes
+    (gateway("edge", http(hostname="a.com")), gateway("edge", http(hostname="b.com"))),
+    (gateway("edge", http()), gateway("edge", http(), http("new", 81))),
+    (gateway("edge", http()), gateway("edge", http(allowedRoutes=ALL))),
+    (gateway("edge", http(allowedRoutes=SELECTED)), gateway("edge", http(allowedRoutes=SELECTED)) + namespace("shop")),
+    (gateway(), gateway() + grant(of="stock")),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), AROUND)
+def test_what_stands_around_routes_compiles_none_of_them(
+    before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = [*parse(gateway_class("gatewayd", OURS) + CART), *(item for items in MANY.values() for item in items)]
+    planner = Planner()
+    old = planner.plan(Objects([*rest, *parse(before, "edge.yaml")]), Options())
+    asked: list[Asked] = []
+    judge = parents.judge
+
+    def count(one: Asked, views: Mapping[str, GatewayView], reads: Reads) -> Answer:
+        asked.append(one)
+        return judge(one, views, reads)
+
+    monkeypatch.setattr("gatewayd.plan.routeset.judge", count)
+    monkeypatch.setattr(RouteDraft, "compile", None)
+    new = planner.plan(Objects([*rest, *parse(after, "edge.yaml")]), Options())
+    assert len(asked) <= 1  # all of them ask the same
+    assert difference(old.snapshot, new.snapshot).routes == {}
+    routes = [key for key in new.statuses if key.startswith("HTTPRoute/")]
+    assert len(routes) == len(MANY)
+    assert all(new.statuses[key] is old.statuses[key] for key in routes)
+
+
+def test_lines_that_shift_change_nothing_but_where_problems_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = parse(gateway_class("gatewayd", OURS) + gateway() + CART)
+    good = [item for items in MANY.values() for item in items]
+    bad = parse(route("bad", rule(backend("gone"))), "bad.yaml")
+    planner = Planner()
+    old = planner.plan(Objects([*rest, *good, *bad]), Options())
+    compiled: list[str] = []
+    compile_route = RouteDraft.compile
+
+    def count(draft: RouteDraft) -> Compiled:
+        compiled.append(draft.item.name)
+        return compile_route(draft)
+
+    monkeypatch.setattr(RouteDraft, "compile", count)
+    new = planner.plan(Objects([item.further(3) for item in (*rest, *good, *bad)]), Options())
+    assert compiled == ["bad"]
+    change = difference(old.snapshot, new.snapshot)
+    assert (change.routes, change.backends, change.dropped) == ({}, {}, {})
+    moved = [(one.line, one.message) for one in new.problems if one.file == "bad.yaml"]
+    assert moved == [(one.line + 3, one.message) for one in old.problems if one.file == "bad.yaml"] != []
 
 
 BUDGETS = [
@@ -269,7 +341,7 @@ def test_a_policy_costs_its_targets(text: str, expected: list[str], monkeypatch:
         located.append(target.name)
         return budget_of(target, reads)
 
-    def count(draft: RouteDraft) -> Routed:
+    def count(draft: RouteDraft) -> Compiled:
         compiled.append(draft.item.name)
         return compile_route(draft)
 

@@ -124,7 +124,7 @@ class Backend(Peer):
 def rule(*, backend: Any = "shop", filters: Any = None, share_filters: Any = None, **more: Any) -> RulePlan:
     """A rule to one backend, on every path."""
     shares = (SharePlan(backend=backend, filters=share_filters),) if backend else ()
-    return RulePlan(index=more.pop("index", 0), source="routes.yaml:1", shares=shares, filters=filters, **more)
+    return RulePlan(index=more.pop("index", 0), shares=shares, filters=filters, **more)
 
 
 class Conversation:

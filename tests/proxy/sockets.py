@@ -66,7 +66,7 @@ async def gateway(serve: Serve, log: Path, settings: Settings, rule: dict[str, A
     listening = socket.create_server(("127.0.0.1", 0))
     shares = (SharePlan(backend="b"),)
     route = RoutePlan(key="r", kind="HTTPRoute", namespace="n", name="r", rules=(
-        RulePlan(index=0, source="", shares=shares, **rule),
+        RulePlan(index=0, shares=shares, **rule),
     ))  # fmt: skip
     plan = ListenerPlan(key="l", gateway="g", name="l", protocol="HTTP", hosts={b"": ("r",)}, settings="s")
     port = PortPlan(key="p", address="", port=1, number=1, transport="http", listeners=(plan,))

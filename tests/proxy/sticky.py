@@ -45,7 +45,7 @@ def sticky(persistence: Persistence = COOKIE, **more: Any) -> RulePlan:
 def shares(*weights: tuple[str, int], persistence: Persistence = COOKIE) -> RulePlan:
     """A rule with these backends and weights."""
     found = tuple(SharePlan(backend=key, weight=weight) for key, weight in weights)
-    return RulePlan(index=0, source="routes.yaml:1", shares=found, persistence=persistence)
+    return RulePlan(index=0, shares=found, persistence=persistence)
 
 
 def asked(talk: Conversation) -> Backend:

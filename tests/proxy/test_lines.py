@@ -30,8 +30,8 @@ def share(failure: str = "", weight: int = 1) -> SharePlan:
         (rule(matches=(MatchPlan(path=b"/shop"),)), 404, "no_route"),
         (rule(refusal="UnsupportedValue"), 500, "UnsupportedValue"),
         (rule(backend=""), 500, "no_backends"),
-        (RulePlan(index=0, source="", shares=(share(weight=0),)), 500, "no_weight"),
-        (RulePlan(index=0, source="", shares=(share("BackendNotFound"),)), 500, "BackendNotFound"),
+        (RulePlan(index=0, shares=(share(weight=0),)), 500, "no_weight"),
+        (RulePlan(index=0, shares=(share("BackendNotFound"),)), 500, "BackendNotFound"),
         (rule(backend="empty"), 503, "no_endpoints"),
     ],
 )

@@ -38,7 +38,7 @@ class Site:
 
     def serve(self, *ports: int) -> None:
         """Serve a route to a backend on these ports of this machine."""
-        rule = RulePlan(index=0, source="", shares=(SharePlan(backend="b"),))
+        rule = RulePlan(index=0, shares=(SharePlan(backend="b"),))
         route = RoutePlan(key="r", kind="TCPRoute", namespace="n", name="r", rules=(rule,))
         listener = ListenerPlan(key="l", gateway="g", name="l", protocol="TCP", hosts={b"": ("r",)})
         port = PortPlan(key="p", address="", port=1, number=1, transport="tcp", listeners=(listener,))

@@ -51,11 +51,7 @@ def route(name: str, *rules: MatchPlan | Iterable[MatchPlan], created: str = "",
     plans = []
     for index, rule in enumerate(rules):
         matches = (rule,) if isinstance(rule, MatchPlan) else tuple(rule)
-        plans.append(
-            RulePlan(
-                index=index, source=f"{name}.yaml:{index}", matches=matches, shares=(SharePlan(f"{name}/{index}"),)
-            )
-        )
+        plans.append(RulePlan(index=index, matches=matches, shares=(SharePlan(f"{name}/{index}"),)))
     key = f"HTTPRoute/{namespace}/{name}"
     return RoutePlan(key=key, kind="HTTPRoute", namespace=namespace, name=name, created=created, rules=tuple(plans))
 

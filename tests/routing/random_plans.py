@@ -76,7 +76,7 @@ def a_route(dice: Random, name: str) -> RoutePlan:
     rules = []
     for index in range(dice.randint(0, 4)):
         matches = tuple(a_match(dice) for _ in range(dice.randint(1, 2)))
-        rules.append(RulePlan(index=index, source=name, matches=matches))
+        rules.append(RulePlan(index=index, matches=matches))
     return RoutePlan(
         key=f"HTTPRoute/{name}",  # the name alone: a change of namespace is a change of the same route
         kind="HTTPRoute",

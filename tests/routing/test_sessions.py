@@ -53,7 +53,7 @@ def rule(
     """A rule with a share for each key, and no backends yet."""
     plan = RoutePlan(key=f"HTTPRoute/ns/{route}", kind="HTTPRoute", namespace="ns", name=route)
     shares = tuple(SharePlan(backend=key) for key in keys or ("ns/a:80",))
-    made = RulePlan(index=index, source="", name=name, shares=shares, persistence=persistence or Persistence())
+    made = RulePlan(index=index, name=name, shares=shares, persistence=persistence or Persistence())
     return Rule(plan, made)
 
 

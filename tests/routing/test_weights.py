@@ -14,7 +14,7 @@ def rule(*weights: int, name: str = "r") -> Rule:
     """A rule whose backends are named by their place."""
     shares = tuple(SharePlan(backend=str(place), weight=weight) for place, weight in enumerate(weights))
     route = RoutePlan(key=f"HTTPRoute/ns/{name}", kind="HTTPRoute", namespace="ns", name=name)
-    return Rule(route, RulePlan(index=0, source="", shares=shares))
+    return Rule(route, RulePlan(index=0, shares=shares))
 
 
 def picked(of: Rule, times: int) -> Counter[str]:
