@@ -47,7 +47,7 @@ def test_defaults_are_applied_and_unset_fields_left_out():
 
 def test_secrets_are_hidden():
     again = "annotations: {kubectl.kubernetes.io/last-applied-configuration: secret, note: kept, "
-    again += f"kapp.k14s.io/original: '{{\"data\": {{\"b\": \"c2VjcmV0\", \"a\": \"{'secret' * 20}\"}}}}'}}"
+    again += f'kapp.k14s.io/original: \'{{"data": {{"b": "c2VjcmV0", "a": "{"secret" * 20}"}}}}\'}}'
     text = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s, {again}}}\n"
     shown = plain(text + "data: {b: c2VjcmV0}\nstringData: {a: secret}\n")
     assert shown["data"] == {"a": "REDACTED", "b": "REDACTED"}

@@ -126,9 +126,7 @@ def test_what_a_grpc_service_is_told(site: Site):
 @pytest.mark.parametrize("size", [0, 1, 1000])
 def test_bodies_are_shown(site: Site, kind: str, size: int):
     body = bytes(range(256)) * 4
-    reply = fetch(
-        site.port, f"/{kind}/body", method="POST", headers={"Authorization": "Bearer ann"}, body=body[:size]
-    )
+    reply = fetch(site.port, f"/{kind}/body", method="POST", headers={"Authorization": "Bearer ann"}, body=body[:size])
     assert reply.json["body"]["length"] == size
     shown = site.http.bodies[-1] if kind == "http" else site.grpc.newest.raw_body or site.grpc.newest.body.encode()
     assert shown == body[:size]

@@ -106,9 +106,7 @@ UNRESOLVED = [
 
 @pytest.mark.parametrize(("ref", "more", "reason"), UNRESOLVED)
 @pytest.mark.parametrize("make", [http, call])
-def test_a_service_that_cannot_be_used_closes_the_rule(
-    make: Any, ref: dict[str, Any], more: str, reason: str
-) -> None:
+def test_a_service_that_cannot_be_used_closes_the_rule(make: Any, ref: dict[str, Any], more: str, reason: str) -> None:
     result = plan(rule(filters=[make(ref)]), rule(), more=more)
     closed, free = result.snapshot.routes["HTTPRoute/shop/cart"].rules
     assert (closed.refusal, free.refusal) == (reason, "")

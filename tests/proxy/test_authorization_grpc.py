@@ -111,9 +111,7 @@ def test_a_body_is_shown_when_it_is_asked_for(start: Start):
 
 def test_a_body_that_is_longer_than_the_windows(start: Start):
     talk = guarded(start, body=500_000)
-    client, service = asked(
-        talk, message("POST / HTTP/1.1", "Host: a", "Content-Length: 400000", body=b"x" * 400_000)
-    )
+    client, service = asked(talk, message("POST / HTTP/1.1", "Host: a", "Content-Length: 400000", body=b"x" * 400_000))
     for _ in range(20):
         service.settle()
     assert service.asked().request.http.body == "x" * 400_000
