@@ -18,7 +18,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 WORKER_COUNTS = (
     "connections_accepted",
     "connections_closed",
-    "connections_refused",
+    "accept_pauses",
     "tls_handshake_failures",
     "requests_refused",
     "upstream_connects",

@@ -45,7 +45,7 @@ class Admission:
         """
         if self.open:
             self.open = False
-            self._runtime.counts.connections_refused += 1
+            self._runtime.counts.accept_pauses += 1
             for acceptor in self._runtime.acceptors():
                 acceptor.pause()
             self._runtime.loop.call_later(_SETTLED, self.close_idle)
