@@ -25,7 +25,7 @@ BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 HELP = {
     "connections_accepted": "Connections accepted.",
     "connections_closed": "Connections closed.",
-    "accept_pauses": "Times that no further connection was taken, for want of descriptors or memory; clients wait meanwhile.",
+    "accept_pauses": "Times that no further connection was taken for want of descriptors or memory: clients wait then.",
     "tls_handshake_failures": "TLS handshakes that failed or timed out.",
     "requests_refused": "Requests that the gateway refused as malformed or too large.",
     "upstream_connects": "Connections opened to endpoints.",
