@@ -206,7 +206,7 @@ class Downstream1(Intake1):
         """Reading rests: go on where there is room for what comes."""
         exchange = self.exchange
         if self.left:
-            if exchange is not None and exchange.up is not None and not exchange.up.blocked:
+            if exchange is not None and exchange.takes_body:
                 self.resume()
         elif len(self.tail) <= self.port.settings.buffer_bytes or (exchange is None and not self.write_paused):
             self.held = False

@@ -63,6 +63,20 @@ def test_a_body_that_is_shown_is_whole(start: Start, framing: str):
     assert talk.runtime.bodies.bytes == 0
 
 
+def test_a_body_that_is_shown_is_read_on_after_a_pause(start: Start):
+    """What came ahead of its turn was more than a buffer, so reading rested."""
+    talk = start(guarded(body=100), endpoints=PLACES, buffer_bytes=10)
+    client, service = asked(talk, GET)
+    client.sends(message("POST / HTTP/1.1", "Host: a", "Content-Length: 60", body=b"x" * 30))
+    assert client.held_back()
+    service.sends(YES)
+    talk.backend().sends(OK)
+    assert client.takes() == OK
+    assert not client.held_back()
+    client.sends(b"y" * 30)
+    assert service.takes().endswith(b"x" * 30 + b"y" * 30)
+
+
 def test_a_client_that_waits_for_100_gets_it_from_us(start: Start):
     talk = start(guarded(body=6), endpoints=PLACES)
     client = talk.client()
