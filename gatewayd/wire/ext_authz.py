@@ -124,7 +124,9 @@ def check_response(data: bytes) -> CheckResponse:
         if number == 1:  # what comes in pieces is one message (Protocol Buffers, "Last One Wins")
             status = (status or b"") + as_bytes(value)
         elif number in (_DENIED, _OK, _ERROR):
-            content = content + as_bytes(value) if number == case else as_bytes(value)
+            if case not in (0, number):  # a oneof; no serializer writes two of them
+                raise MalformedMessageError("two answers at once")
+            content += as_bytes(value)
             case = number
     if status is None and not case:
         raise MalformedMessageError("an answer that says nothing")

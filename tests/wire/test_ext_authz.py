@@ -9,6 +9,7 @@ from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption, QueryP
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, DeniedHttpResponse, OkHttpResponse
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse as Answer
 from envoy.type.v3.http_status_pb2 import HttpStatus
+from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BoolValue
 from google.rpc.status_pb2 import Status
 from hypothesis import given
@@ -97,8 +98,6 @@ ANSWERS: list[tuple[Answer, CheckResponse]] = [
     (Answer.FromString(b"\x2a\x00"), CheckResponse(False, 503)),  # error_response
     (Answer.FromString(b"\x2a\x05\x0a\x03\x08\xf7\x03"), CheckResponse(False, 503)),
     (Answer.FromString(b"\x2a\x05\x0a\x03\x08\xf6\x03"), CheckResponse(False, 502)),
-    (Answer.FromString(b"\x2a\x00\x1a\x00"), CheckResponse(True)),  # of a oneof the last one counts
-    (Answer.FromString(b"\x1a\x00\x2a\x00"), CheckResponse(False, 503)),
     (
         Answer(
             status=OK,
@@ -154,6 +153,8 @@ MALFORMED: list[bytes] = [
     b"",  # an answer that says nothing
     b"\x22\x00",  # or nothing of the request
     b"\xff",
+    b"\x2a\x00\x1a\x00",  # two of a oneof: the last one would count, but nobody writes so
+    b"\x1a\x00\x12\x00",
     b"\x0a\x02\x0a\x00",  # a code that is no number
     b"\x08\x00",  # a status that is no message
     b"\x0a\x00\x1a\x01\xff",
@@ -203,3 +204,39 @@ def test_what_the_library_refuses_is_not_allowed(data: bytes):
         answer = Answer.FromString(data)
         assert answer.status.code == 0
         assert answer.WhichOneof("http_response") in (None, "ok_response")
+
+
+WIRE = [answer.SerializeToString() for answer, _ in ANSWERS]
+PIECE = st.sampled_from([*WIRE, b"\x0a\x02\x08\x07", b"\x0a\x00", b"\x12\x00", b"\x1a\x00", b"\x08\x00", b"\x2a\x00"])
+
+
+EDIT = st.tuples(st.integers(0, 80), st.integers(0, 2), st.binary(max_size=2))
+
+
+@given(st.lists(PIECE, min_size=1, max_size=3), st.lists(EDIT, max_size=5))
+def test_answers_that_were_tampered_with_allow_no_more_than_the_library_reads(
+    pieces: list[bytes], edits: list[tuple[int, int, bytes]]
+):
+    """Messages joined, cut, and with octets put in or in place of others."""
+    wire = b"".join(pieces)
+    for place, size, octets in edits:
+        wire = wire[:place] + octets + wire[place + size :]
+    try:
+        found = check_response(wire)
+    except MalformedMessageError:
+        return
+    if not found.allowed:
+        return
+    try:
+        answer = Answer.FromString(wire)
+    except DecodeError:  # for what we do not look into: whether text is UTF-8, and the details of a status
+        return
+    assert answer.status.code == 0
+    assert answer.WhichOneof("http_response") in (None, "ok_response")
+    allowed = answer.ok_response
+    named = [(option.header.key.lower(), option.header.value or option.header.raw_value) for option in allowed.headers]
+    assert [write.name.decode() for write in found.headers] == [name for name, _ in named]
+    assert [name.decode() for name in found.remove] == [name.lower() for name in allowed.headers_to_remove]
+    assert [(name.decode(), value.decode()) for name, value in found.query_set] == [
+        (parameter.key, parameter.value) for parameter in allowed.query_parameters_to_set
+    ]
