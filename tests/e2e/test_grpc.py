@@ -262,13 +262,13 @@ def test_a_deadline_reaches_the_server_and_the_client(site: Site):
     assert site.a.cancelled.wait(PATIENCE)
 
 
-@pytest.mark.parametrize("deadline", ["100m", "50000u", "0n"])
+@pytest.mark.parametrize("deadline", ["1500m", "1500000u", "0n"])
 def test_a_client_that_does_not_keep_its_own_deadline(site: Site, deadline: str, tmp_path: Path):
     """grpcio ends a call itself when its time is over; curl waits for what it is told."""
     url = f"http://127.0.0.1:{site.gateway.ports[80]}/test.Echo/Wait"
     fields = ["-H", f"host: {HOST}", "-H", "content-type: application/grpc", "-H", "te: trailers"]
     (tmp_path / "message").write_bytes(bytes(5))  # an empty message
-    # An answer at once would meet the message on its way, which curl takes for a failure: none is sent then.
+    # An answer that meets the message on its way is a failure to curl: there is time for it, or none is sent.
     message = ["-X", "POST"] if deadline == "0n" else ["--data-binary", f"@{tmp_path / 'message'}"]
     fields += ["-H", f"grpc-timeout: {deadline}", *message]
     answer = curl("--http2-prior-knowledge", "-D", "-", *fields, url)
