@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,24 +29,48 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 FINISHED = re.compile(r"^finished in ([0-9.]+)(us|ms|s),", re.MULTILINE)
 REQUESTS = re.compile(r"^requests: (\d+) total, .* (\d+) succeeded,", re.MULTILINE)
 DATA = re.compile(r"^traffic: .*\((\d+)\) data", re.MULTILINE)
+PAGES = 200_000  # more than a connection asks for in a run
+PAGE_STEP, PAGE_LIMIT = 0x9E3779B97F4A7C15, 1 << 64  # names of pages that have nothing in common
+BROWSER = {
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0",
+    "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "accept-encoding": "gzip, deflate, br, zstd",
+    "accept-language": "en-GB,en;q=0.9,de;q=0.8",
+    "referer": "https://localhost/shop/overview",
+    "sec-fetch-dest": "document",
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-site": "same-origin",
+    "cookie": "consent=1; theme=dark; session=5e0f2bd6c1a94b7f8d3e",
+}
 SAMPLE = 16  # calls that are made one by one after a run, and read to their trailers
 
 
 @dataclass(frozen=True)
 class Load:
-    """So many connections, each with so many streams. With `call`, every request is the gRPC call to greet."""
+    """So many connections, each with so many streams. With `call`, every request is the gRPC call to greet; with
+    `browser`, every request of a connection asks for another page, with the fields that a browser repeats.
+    """
 
     connections: int
     streams: int
     call: bool = False
+    browser: bool = False
 
-    def command(self, target: Target, body: Path, *amount: str) -> list[str]:
-        """One request on each stream at a time. `body` is a file for what a call sends."""
+    def command(self, target: Target, file: Path, *amount: str) -> list[str]:
+        """One request on each stream at a time. `file` is for what a call sends, or for the list of pages."""
         shape = ["-t1", f"-c{self.connections}", f"-m{self.streams}", "-N", SILENCE, *amount]
         if self.call:
-            body.write_bytes(greeter.REQUEST)
-            shape += ["-d", str(body), *(f"-H{name}: {value}" for name, value in greeter.FIELDS.items())]
-        return [find("h2load") or "h2load", *shape, *_place(target, greeter.GREET if self.call else "/api/")]
+            file.write_bytes(greeter.REQUEST)
+            shape += ["-d", str(file), *_fields(greeter.FIELDS), *_place(target, greeter.GREET)]
+        elif self.browser:
+            connect, first = _place(target, "/api/")
+            file.write_text(
+                "".join(f"{first}{page * PAGE_STEP % PAGE_LIMIT:016x}?page={page}\n" for page in range(PAGES))
+            )
+            shape += [connect, "-i", str(file), *_fields(BROWSER)]
+        else:
+            shape += _place(target, "/api/")
+        return [find("h2load") or "h2load", *shape]
 
     def read(self, printed: str) -> Outcome:
         """The summary; of calls, those without the whole message are errors too."""
@@ -60,10 +84,10 @@ class Load:
 def run(target: Target, seconds: float, load: Load) -> Outcome:
     """Both runs together: what was answered, in which time. Percentiles are those of the run proper."""
     with tempfile.TemporaryDirectory(prefix="gatewayd-bench-", dir=shared_memory()) as folder:
-        log, body = Path(folder) / "requests", Path(folder) / "body"
-        pace = load.read(output(load.command(target, body, "-D", f"{round(PACE * 1000)}ms")))
+        log, file = Path(folder) / "requests", Path(folder) / "sent"
+        pace = load.read(output(load.command(target, file, "-D", f"{round(PACE * 1000)}ms")))
         wanted = max(load.connections * load.streams, round(pace.count / pace.seconds * seconds))
-        command = load.command(target, body, "-n", str(wanted), f"--log-file={log}")
+        command = load.command(target, file, "-n", str(wanted), f"--log-file={log}")
         main = load.read(output(command, seconds))
         p50, p99 = percentiles(times(log.read_text()))
     both = replace(main, count=pace.count + main.count, seconds=pace.seconds + main.seconds)
@@ -97,6 +121,10 @@ def _moved(size: int, whole: Callable[[str], bool], target: Target, path: str, *
     outcome = parse(printed)
     failed = outcome.errors or not whole(printed)
     return replace(outcome, count=0 if failed else size / GIB, errors=int(failed))
+
+
+def _fields(fields: Mapping[str, str]) -> list[str]:
+    return [f"-H{name}: {value}" for name, value in fields.items()]
 
 
 def _place(target: Target, path: str) -> list[str]:

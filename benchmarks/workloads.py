@@ -81,6 +81,12 @@ def streams(connections: int, each: int) -> Callable[[Target, Effort], Outcome]:
     return lambda target, effort: h2load.run(target, effort.seconds, load)
 
 
+def pages(connections: int, each: int) -> Callable[[Target, Effort], Outcome]:
+    """As `streams`, of a browser that asks for one page after the other."""
+    load = h2load.Load(connections, each, browser=True)
+    return lambda target, effort: h2load.run(target, effort.seconds, load)
+
+
 def calls(connections: int, each: int) -> Callable[[Target, Effort], Outcome]:
     """As `streams`, of gRPC calls."""
     load = h2load.Load(connections, each, call=True)
@@ -154,6 +160,14 @@ WORKLOADS: dict[str, Workload] = {
         ),
         Workload("h2", "HTTP/2 over TLS 1.3, 4 connections of 16 streams", "h2", REQUEST, streams(4, 16), tools=H2LOAD),
         Workload(
+            "h2-pages",
+            "HTTP/2 over TLS 1.3, 9 browser fields, paths unique, 1 connection of 64 streams",
+            "h2",
+            REQUEST,
+            pages(1, 64),
+            tools=H2LOAD,
+        ),
+        Workload(
             "h2-h2",
             "HTTP/2 to HTTP/2, both in clear text, 4 connections of 16 streams",
             "h2-h2",
@@ -171,7 +185,21 @@ WORKLOADS: dict[str, Workload] = {
         ),
     )
 }
-SMOKE = ("head", "browser", "tls", "handshake", "download", "upload", "tcp", "stream", "h2c", "h2", "h2-h2", "grpc")
+SMOKE = (
+    "head",
+    "browser",
+    "tls",
+    "handshake",
+    "download",
+    "upload",
+    "tcp",
+    "stream",
+    "h2c",
+    "h2",
+    "h2-pages",
+    "h2-h2",
+    "grpc",
+)
 SMOKE_EFFORT = Effort(
     seconds=1.0,
     body=4 * MIB,

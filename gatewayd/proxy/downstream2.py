@@ -17,6 +17,7 @@ from gatewayd.wire.sorter2 import Malformed
 if TYPE_CHECKING:
     from gatewayd.proxy.port import Port
     from gatewayd.routing.snapshot import Settings
+    from gatewayd.wire.head import RequestHead
 
 _GREETING = frames.settings(
     {
@@ -132,8 +133,7 @@ class Downstream2(Connection2):
             stream.refuse(Refused(431, "head_too_large"))
             return
         try:
-            read = self.heads.request if self.decoder.again else fields2.request_head
-            head = read(fields, ended, self.port.limits.line)
+            head = self._head(fields, ended, self.port.limits.line)
         except Malformed as malformed:
             self.runtime.refused(self, 400, malformed.reason, monotonic())
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, malformed.reason) from None
@@ -146,6 +146,14 @@ class Downstream2(Connection2):
             stream.start(b"", True)
         else:
             stream.await_body(head)
+
+    def _head(self, fields: Any, ended: bool, longest_line: int) -> RequestHead:
+        decoder = self.decoder
+        if decoder.again:
+            return self.heads.request(fields, ended, longest_line)
+        if decoder.stem is not None:
+            return self.heads.page(decoder.stem, fields, ended, longest_line)
+        return fields2.request_head(fields, ended, longest_line)
 
     def _old_stream(self, identity: int) -> None:
         if not identity % 2:

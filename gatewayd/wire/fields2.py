@@ -57,7 +57,7 @@ def request_head(fields: tuple[Field, ...], ended: bool, longest_line: int = 163
     head.method = method
     if len(target) > longest_line:
         raise Refused(414, "line_too_long")
-    head.path, head.query = _targets.get(target) or _split_target(method, target)
+    head.path, head.query = _targets.get(target) or _learn_target(method, target)
     if specials:
         _read_authority(head, authority, specials)
     else:
@@ -93,7 +93,7 @@ def _unusual_head(fields: tuple[Field, ...], ended: bool, longest_line: int) -> 
         raise Refused(400, "bad_scheme")
     if len(target) > longest_line:
         raise Refused(414, "line_too_long")
-    head.path, head.query = _split_target(head.method, target)
+    head.path, head.query = split_target(head.method, target)
     _read_authority(head, pseudo.get(b":authority"), head.specials)
     head.length = 0 if ended else UNTIL_END
     _read_specials(head, head.specials, ended)
@@ -123,8 +123,17 @@ def _read_method(head: RequestHead, pseudo: dict[bytes, bytes]) -> None:
     head.method = method
 
 
-def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes]:
-    """(path in normal form, query with its "?" or b"")."""
+def _learn_target(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+    found = split_target(method, target)
+    if len(target) <= _MAX_TARGET_BYTES and target != b"*":  # which is right for one method only
+        if len(_targets) >= _MAX_TARGETS:
+            _targets.clear()
+        _targets[target] = found
+    return found
+
+
+def split_target(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+    """(path in normal form, query with its "?" or b""). Refused: 400."""
     found = _TARGET.fullmatch(target)
     if found is None:
         if target == b"*" and method == b"OPTIONS":
@@ -133,10 +142,6 @@ def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     path, query = found.groups(b"")
     if b"%" in path or b"/." in path:
         path = normal_path(path)
-    if len(target) <= _MAX_TARGET_BYTES:
-        if len(_targets) >= _MAX_TARGETS:
-            _targets.clear()
-        _targets[target] = path, query
     return path, query
 
 

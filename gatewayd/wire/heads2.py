@@ -7,9 +7,10 @@ credentials.
 
 from __future__ import annotations
 
-from gatewayd.wire.fields2 import request_head, response_head
+from gatewayd.wire.fields2 import request_head, response_head, split_target
 from gatewayd.wire.head import RequestHead
-from gatewayd.wire.hpack import Field
+from gatewayd.wire.hpack import Field, Stem
+from gatewayd.wire.refused import Refused
 from gatewayd.wire.response_head import ResponseHead
 
 _MAX_HEADS = 8
@@ -21,9 +22,10 @@ class Heads:
     can have it.
     """
 
-    __slots__ = ("_requests", "_responses")
+    __slots__ = ("_pages", "_requests", "_responses")
 
     def __init__(self) -> None:
+        self._pages: dict[int, tuple[Stem, bool, RequestHead]] = {}
         self._requests: dict[int, tuple[tuple[Field, ...], bool, int, RequestHead]] = {}
         self._responses: dict[int, tuple[tuple[Field, ...], bool, ResponseHead]] = {}
 
@@ -38,6 +40,23 @@ class Heads:
             if len(self._requests) >= _MAX_HEADS:
                 self._requests.clear()
             self._requests[id(fields)] = fields, ended, longest_line, head.copy()
+        return head
+
+    def page(self, stem: Stem, fields: tuple[Field, ...], ended: bool, longest_line: int) -> RequestHead:
+        """As `request_head`, for fields that have this stem: all but the path was read before."""
+        known = self._pages.get(id(stem))
+        target = fields[len(stem.before)][1]
+        if known is not None and known[0] is stem and known[1] is ended and target:
+            if len(target) > longest_line:
+                raise Refused(414, "line_too_long")
+            head = known[2].copy()
+            head.path, head.query = split_target(head.method, target)
+            return head
+        head = request_head(fields, ended, longest_line)
+        if not head.upgrade and len(head.block) <= _MAX_HEAD_BYTES:
+            if len(self._pages) >= _MAX_HEADS:
+                self._pages.clear()
+            self._pages[id(stem)] = stem, ended, head.copy()
         return head
 
     def response(self, fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:

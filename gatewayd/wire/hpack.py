@@ -7,6 +7,7 @@ end, for the state of the table, but nothing more is built of it.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from gatewayd.wire import huffman
@@ -101,6 +102,11 @@ _MAX_LITERAL_BYTES = 64
 # Blocks of such literals, of those that were remembered, and of static indices, with what they insert: servers that
 # look nothing up send the same again and again.
 _MAX_WHOLES = 256
+# Blocks without their path, of one connection: a browser sends few kinds of requests, and no path twice.
+_MAX_STEMS = 8
+_PATH = b":path"
+# Indices, then a literal without indexing whose name is number 4 of the static table, and the length of its value.
+_TO_PATH = re.compile(rb"[\x81-\xfe]*\x04[\x00-\xff]").match
 _PRIVATE = frozenset(b"authorization cookie proxy-authorization set-cookie".split())
 
 
@@ -133,6 +139,16 @@ _STATIC_ENTRIES: list[_Entry] = [
 _VALUE_AT = bytes(2 if first == 0x0F else 1 for first in range(256))
 
 
+class Stem(NamedTuple):
+    """A block but for its :path, which a literal gives that enters no table: what it says before and after, and what
+    that counts for the limits.
+    """
+
+    before: tuple[Field, ...]
+    after: tuple[Field, ...]
+    size: int
+
+
 class _Whole(NamedTuple):
     """`size` counts for the limits; `new` is what the table gets, the last first, and `weight` what it counts there."""
 
@@ -150,10 +166,10 @@ _literals: dict[bytes, _Entry] = {}
 class Decoder:
     """One direction of one connection. `max_table` is what we advertised as SETTINGS_HEADER_TABLE_SIZE; the table is of
     4,096 octets until the peer says otherwise. `again`: the last block is remembered, so its fields are the very object
-    that they were before.
+    that they were before. `stem`: all of it but the :path is, as this very object.
     """
 
-    __slots__ = ("_capacity", "_entries", "_known", "_limits", "_max_table", "_used", "again")
+    __slots__ = ("_capacity", "_entries", "_known", "_limits", "_max_table", "_stems", "_used", "again", "stem")
 
     def __init__(self, max_table: int = DEFAULT_TABLE) -> None:
         self._max_table = max_table
@@ -164,6 +180,8 @@ class Decoder:
         # by all until something is inserted: idle connections are many.
         self._entries = _STATIC_ENTRIES
         self._known: dict[bytes, tuple[Field, ...]] = {}
+        self.stem: Stem | None = None
+        self._stems: dict[bytes, Stem] = {}  # by the block without the text of the path
         self._limits = _DEFAULT_LIMITS
 
     @property
@@ -174,14 +192,19 @@ class Decoder:
     def decode(self, block: bytes, limits: FieldLimits = _DEFAULT_LIMITS) -> tuple[Field, ...]:
         """The fields of a whole block, in order. HpackError, TooLarge."""
         if limits is not self._limits:
-            self._known.clear()
+            self._forget()
             self._limits = limits
         found = self._known.get(block) or self._recall(block, limits)
         if found is not None:
             self.again = True
             return found
         self.again = False
+        self.stem = None
         try:
+            if self._stems:
+                found = self._complete(block, limits)
+                if found is not None:
+                    return found
             found, changed = self._decode(block, limits)
         except IndexError:  # of the block or of the table
             raise HpackError("cut block or unknown index") from None
@@ -193,7 +216,37 @@ class Decoder:
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
             self._known[block] = found
+            self._keep_stem(block, found)
         return found
+
+    def _complete(self, block: bytes, limits: FieldLimits) -> tuple[Field, ...] | None:
+        """The fields of a block that differs from an earlier one by its path alone; None for any other."""
+        at, stop = _path_of(block)
+        if not at:
+            return None
+        stem = self._stems.get(block[:at] + block[stop:])
+        if stem is None:
+            return None
+        text = block[at + 1 : stop]
+        path = huffman.decode(text) if block[at] & 0x80 else text
+        if stem.size + len(path) > limits.size:
+            raise TooLarge
+        self.stem = stem
+        return *stem.before, (_PATH, path), *stem.after
+
+    def _keep_stem(self, block: bytes, fields: tuple[Field, ...]) -> None:
+        at, stop = _path_of(block)
+        if at:
+            if len(self._stems) >= _MAX_STEMS:
+                self._stems.clear()
+            before, after = fields[: at - 1], fields[at:]
+            size = sum(ENTRY_OVERHEAD + len(name) + len(value) for name, value in before + after)
+            self._stems[block[:at] + block[stop:]] = Stem(before, after, size + ENTRY_OVERHEAD + len(_PATH))
+
+    def _forget(self) -> None:
+        """What is known of blocks holds for one state of the table."""
+        self._known.clear()
+        self._stems.clear()
 
     def _decode(self, block: bytes, limits: FieldLimits) -> tuple[tuple[Field, ...], bool]:
         """(fields, whether the table may have changed)."""
@@ -247,7 +300,7 @@ class Decoder:
 
     def _own_entries(self) -> list[_Entry]:
         """A list that may be changed, which what is known of blocks does not outlive."""
-        self._known.clear()
+        self._forget()
         if self._entries is _STATIC_ENTRIES:
             self._entries = [*_STATIC_ENTRIES]
         return self._entries
@@ -313,7 +366,7 @@ class Decoder:
             if size > self._max_table:
                 raise HpackError("table size over the limit")
             self._capacity = size
-            self._known.clear()
+            self._forget()
             while self._used > size:
                 self._used -= self._entries.pop()[0]
         return at
@@ -323,6 +376,19 @@ def _count(fields: tuple[Field, ...], limits: FieldLimits) -> None:
     crumbs = sum(name == b"cookie" for name, _ in fields)
     if crumbs > limits.crumbs or len(fields) - crumbs > limits.fields:
         raise TooLarge
+
+
+def _path_of(block: bytes) -> tuple[int, int]:
+    """Where the string of the :path begins and ends, if nothing but indices of one octet comes before and it enters no
+    table, as of nearly all clients; else (0, 0). Every octet before it is a field, but for the last.
+    """
+    found = _TO_PATH(block)
+    if found is None:
+        return 0, 0
+    at = found.end()
+    length = block[at - 1] & 127
+    stop = at + length
+    return (at - 1, stop) if length < 127 and stop <= len(block) else (0, 0)
 
 
 def _remember(literal: bytes, entry: _Entry) -> None:

@@ -74,7 +74,7 @@ def test_only_what_the_chosen_workloads_need_is_missing(monkeypatch: pytest.Monk
 
 
 def test_the_smoke_run_leaves_out_what_has_no_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {"h2c", "h2", "h2-h2", "grpc"} < set(SMOKE)
+    assert {"h2c", "h2", "h2-pages", "h2-h2", "grpc"} < set(SMOKE)
     monkeypatch.setattr(workloads, "find", lambda program: None if program == "h2load" else program)
     assert smoke() == [name for name in SMOKE if not name.startswith(("h2", "grpc"))]
     monkeypatch.setattr(workloads, "find", lambda program: None if program == "nginx" else program)
@@ -83,9 +83,9 @@ def test_the_smoke_run_leaves_out_what_has_no_substitute(monkeypatch: pytest.Mon
 
 @pytest.mark.skipif(not (find("h2load") and find("nginx")), reason="HTTP/2 needs h2load and nginx")
 def test_the_smoke_run_measures_http2() -> None:
-    finished = benchmarks("--smoke", "--only", "h2c,h2c-1,h2,h2-h2,grpc")
+    finished = benchmarks("--smoke", "--only", "h2c,h2c-1,h2,h2-pages,h2-h2,grpc")
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    for name in ("h2c", "h2c-1", "h2", "h2-h2", "grpc"):
+    for name in ("h2c", "h2c-1", "h2", "h2-pages", "h2-h2", "grpc"):
         assert WORKLOADS[name].title in finished.stdout
 
 

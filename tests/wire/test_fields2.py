@@ -192,6 +192,8 @@ def test_host_stands_in_for_authority():
 
 def test_an_asterisk_is_for_options():
     assert request_head(_get(method=b"OPTIONS", path=b"*"), ended=True).path == b"*"
+    with pytest.raises(Refused):  # also when it was seen before
+        request_head(_get(path=b"*"), ended=True)
 
 
 def test_a_websocket_is_asked_for_with_connect():
