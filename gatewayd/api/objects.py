@@ -76,11 +76,10 @@ class Objects:
         changed = Objects()
         changed._by_key, changed._by_kind = dict(self._by_key), dict(self._by_kind)
         changed.problems = self.problems
-        for old, new in pairs:
-            items = list(changed._by_kind[old.kind])
-            items[items.index(old)] = new
-            changed._by_kind[old.kind] = tuple(items)
-            changed._by_key[new.key] = new
+        later = dict(pairs)
+        changed._by_key.update((new.key, new) for new in later.values())
+        for kind in {old.kind for old in later}:
+            changed._by_kind[kind] = tuple([later.get(item, item) for item in self._by_kind[kind]])
         return changed
 
     def moved(self, old: Iterable[Object], new: Sequence[Object], following: Object | None) -> Objects | None:

@@ -54,9 +54,10 @@ class Store:
     def load(self, secret: Object) -> Found | str:
         """The certificate, or a text that says what is wrong with the Secret."""
         known = self._known.get(secret.key)
-        if known is not None and known[0] is secret:
-            return known[1]
-        result = _load(secret)
+        if known is not None and known[0].resource is secret.resource:
+            result = known[1] if isinstance(known[1], str) else known[1]._replace(secret=secret)
+        else:
+            result = _load(secret)
         self._known[secret.key] = (secret, result)
         return result
 

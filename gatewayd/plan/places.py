@@ -39,13 +39,14 @@ class Places:
     def update(self, changes: Iterable[Change[Routed]]) -> None:
         """Take in the routes that changed."""
         touched: dict[Place, set[bytes]] = {}
-        moved = [change for change in changes if not _stays(change)]
-        for old, _ in moved:
-            if old is not None:
-                self._stand(old, old.attachments, touched, there=False)
-        for _, new in moved:
-            if new is not None:
-                self._stand(new, new.attachments, touched, there=True)
+        known: _Moves = {}
+        moved = [(change, *_moves(change, known)) for change in changes]
+        for (old, _), left, _ in moved:
+            if old is not None and left:
+                self._stand(old, left, touched, there=False)
+        for (_, new), _, taken in moved:
+            if new is not None and taken:
+                self._stand(new, taken, touched, there=True)
         for place, names in touched.items():
             self._settle(place, names)
 
@@ -80,9 +81,20 @@ class Places:
             self._hosts[place] = {name: keys for name, keys in (old | fresh).items() if keys}
 
 
-def _stays(change: Change[Routed]) -> bool:
-    """Whether the route stands where it stood."""
+_Some = Iterable[Attachment]
+_Moves = dict[tuple[int, int], tuple[_Some, _Some]]
+"""What is left and what is taken, by the identities of the attachments before and after, which many routes share."""
+
+
+def _moves(change: Change[Routed], known: _Moves) -> tuple[_Some, _Some]:
+    """Where the route stands no more, and where it stands now and did not."""
     old, new = change
-    if old is None or new is None:
-        return False
-    return old.attachments is new.attachments and old.compiled.order == new.compiled.order
+    before, after = old.attachments if old is not None else (), new.attachments if new is not None else ()
+    if old is None or new is None or old.compiled.order != new.compiled.order:
+        return before, after
+    way = (id(before), id(after))
+    found = known.get(way)
+    if found is None:
+        left = [one for one in before if one not in after]
+        found = known[way] = (left, [one for one in after if one not in before])
+    return found

@@ -64,7 +64,7 @@ class Assembly:
             ports={key: self._port(key, *found, numbers[key]) for key, found in members.items()},
             routes=routes,
             backends=backends,
-            certificates=certificates,
+            certificates={key: reuse(self._before.certificates.get(key), one) for key, one in certificates.items()},
             settings={key: reuse(self._before.settings.get(key), value) for key, value in settings.items()},
         )
 

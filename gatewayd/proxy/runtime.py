@@ -20,6 +20,7 @@ from gatewayd.proxy.pipe import Pipes
 from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, Pressure
 from gatewayd.proxy.tunnel import say_goodbye
+from gatewayd.routing.pool import Pool
 from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
@@ -99,8 +100,11 @@ class Runtime:
         """
         snapshot = apply(self.snapshot, change)
         changed = {*change.routes, *change.dropped.get("routes", ())}
+        served = [port.table for port, _ in self._ports.values()]
+        pool = Pool(listener.routes for table in served for listener in table.listeners.values())
         tables = {
-            key: compile_port(plan, snapshot.routes, self._table(key), changed) for key, plan in snapshot.ports.items()
+            key: compile_port(plan, snapshot.routes, self._table(key), changed, pool)
+            for key, plan in snapshot.ports.items()
         }
         self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
         self._contexts.update(snapshot.certificates)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd.routing.match import Match
-    from gatewayd.routing.table import ListenerTable, PathTable, PortTable
+    from gatewayd.routing.paths import PathTable
+    from gatewayd.routing.table import ListenerTable, PortTable
     from gatewayd.wire.head import RequestHead
 
 # The steps of the precedence that follow hostname and path, in the order of `Match.key`.

@@ -10,6 +10,8 @@ from gatewayd.routing.rule import Rule
 from gatewayd.wire.grpc import is_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gatewayd.routing.snapshot import Condition, MatchPlan, RoutePlan
     from gatewayd.wire.head import RequestHead
 
@@ -88,6 +90,14 @@ class Match:
             index,
         )
 
+    def of(self, rule: Rule) -> Match:
+        """The same match with the rule of another listener."""
+        made = Match.__new__(Match)
+        for name in Match.__slots__:
+            setattr(made, name, getattr(self, name))
+        made.rule = rule
+        return made
+
     def holds(self, head: RequestHead) -> bool:
         """Whether everything but the path fits the request."""
         if self.method is not None and self.method != head.method:
@@ -121,3 +131,13 @@ def compile_route(route: RoutePlan) -> tuple[Match, ...]:
         rule = Rule(route, plan)
         matches += [Match(rule, route, index, match) for index, match in enumerate(plan.matches)]
     return tuple(matches)
+
+
+def elsewhere(matches: Iterable[Match]) -> tuple[Match, ...]:
+    """The matches of a route on one listener, for another listener: a fraction of the cost of compiling them again."""
+    rules: dict[Rule, Rule] = {}
+    made = []
+    for match in matches:
+        rule = rules.get(match.rule) or rules.setdefault(match.rule, match.rule.elsewhere())
+        made.append(match.of(rule))
+    return tuple(made)

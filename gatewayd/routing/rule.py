@@ -65,6 +65,14 @@ class Rule:
         self._place = hash(route.key) % 997 / 997
         self.counters: Any = None
 
+    def elsewhere(self) -> Rule:
+        """The same rule on another listener. They share everything but the counters."""
+        made = Rule.__new__(Rule)
+        for name in Rule.__slots__:
+            setattr(made, name, getattr(self, name))
+        made.counters = None
+        return made
+
     def pick(self) -> Share | None:
         """The share that takes the next request, in proportion to the weights; None when all weights are zero.
 

@@ -1,4 +1,4 @@
-"""The tables of one port: listener by hostname, then path, then the predicates of each match.
+"""The tables of one port: listener by hostname, then path (`paths`), then the predicates of each match.
 
 The cost of a lookup does not grow with the number of routes: dict probes for the host, one for the exact path, one for
 each segment of the path, and a walk only over matches with one and the same path (plus the regular expressions of a
@@ -7,89 +7,20 @@ host, which are tried one by one).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.routing.hosts import HostTable
-from gatewayd.routing.match import Match, compile_route
+from gatewayd.routing.match import Match
+from gatewayd.routing.paths import PathTable
+from gatewayd.routing.pool import Pool
 
 if TYPE_CHECKING:
     from gatewayd.routing.snapshot import ListenerPlan, PortPlan, RoutePlan
     from gatewayd.wire.head import RequestHead
 
-_precedence = attrgetter("key")
 _Bucket = tuple[Match, ...]
-
-
-class PathTable:
-    """All matches of one hostname of one listener, by path. Order: exact, regular expression, longest prefix."""
-
-    __slots__ = ("_longest", "exact", "host", "prefix", "regexes")
-
-    def __init__(self, host: bytes, matches: Iterable[Match]) -> None:
-        self.host = host
-        exact: dict[bytes, list[Match]] = {}
-        prefix: dict[bytes, list[Match]] = {}
-        regexes: list[Match] = []
-        for match in matches:
-            if match.path_kind == "exact":
-                exact.setdefault(match.path, []).append(match)
-            elif match.path_kind == "prefix":
-                prefix.setdefault(match.path, []).append(match)
-            else:
-                regexes.append(match)
-        self.exact = {path: _sorted(bucket) for path, bucket in exact.items()}
-        self.prefix = {path: _sorted(bucket) for path, bucket in prefix.items()}
-        # Longer expressions first: the nearest thing to "more specific" that an expression has.
-        self.regexes = tuple(sorted(_sorted(regexes), key=lambda match: -len(match.path)))
-        self._longest = max(map(len, prefix), default=0)
-
-    def find(self, head: RequestHead) -> Match | None:
-        """The match that takes the request, or None."""
-        path = head.path
-        bucket = self.exact.get(path)
-        if bucket is not None:
-            for match in bucket:
-                if match.always or match.holds(head):
-                    return match
-        for match in self.regexes:
-            if match.expression.fullmatch(path) and match.holds(head):
-                return match
-        return self._find_prefix(path, head)
-
-    def _find_prefix(self, path: bytes, head: RequestHead) -> Match | None:
-        prefix = self.prefix
-        if len(path) > self._longest:  # bounds the walk by what is configured, not by what a client sends
-            path = path[: path.rfind(b"/", 0, self._longest + 1)] or b"/"
-        while True:
-            bucket = prefix.get(path)
-            if bucket is not None:
-                for match in bucket:
-                    if match.always or match.holds(head):
-                        return match
-            cut = path.rfind(b"/")
-            if cut > 0:
-                path = path[:cut]
-            elif path != b"/" and cut == 0:
-                path = b"/"
-            else:
-                return None
-
-    def buckets(self, path: bytes) -> Iterable[_Bucket]:
-        """The buckets whose path fits, in the order in which `find` tries them (for explain)."""
-        if path in self.exact:
-            yield self.exact[path]
-        yield tuple(match for match in self.regexes if match.expression.fullmatch(path))
-        while path[:1] == b"/":  # the asterisk of OPTIONS is below no prefix
-            if path in self.prefix:
-                yield self.prefix[path]
-            path = b"" if path == b"/" else path[: path.rfind(b"/")] or b"/"
-
-
-def _sorted(bucket: list[Match]) -> _Bucket:
-    return tuple(sorted(bucket, key=_precedence))
 
 
 class ListenerTable:
@@ -158,13 +89,16 @@ def compile_port(
     routes: Mapping[str, RoutePlan],
     before: PortTable | None = None,
     changed: AbstractSet[str] | None = None,
+    pool: Pool | None = None,
 ) -> PortTable:
     """The tables of a port. What did not change since `before` is taken over, so a change costs what it touches.
     `changed`, where it is known, holds the keys of all routes that differ from those that `before` was made of.
+    `pool` has what other ports compiled.
     """
+    pool = pool or Pool()
     known = {} if before is None else {table.key: table for table in before.listeners.values()}
     tables = {
-        listener.hostname: _compile_listener(listener, routes, known.get(listener.key), changed)
+        listener.hostname: _compile_listener(listener, routes, known.get(listener.key), changed, pool)
         for listener in plan.listeners
     }
     if before is not None and before.plan is plan and all(table in known.values() for table in tables.values()):
@@ -173,11 +107,15 @@ def compile_port(
 
 
 def _compile_listener(
-    plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None, changed: AbstractSet[str] | None
+    plan: ListenerPlan,
+    routes: Mapping[str, RoutePlan],
+    before: ListenerTable | None,
+    changed: AbstractSet[str] | None,
+    pool: Pool,
 ) -> ListenerTable:
     if before is not None and changed is not None:
-        return _update_listener(before, plan, routes, changed)
-    compiled, different = _compile_routes(plan, routes, before)
+        return _update_listener(before, plan, routes, changed, pool)
+    compiled, different = _compile_routes(plan, routes, before, pool)
     if before is not None and not different and before.plan is plan:
         return before
     tables = {}
@@ -192,50 +130,69 @@ def _compile_listener(
 
 
 def _update_listener(
-    before: ListenerTable, plan: ListenerPlan, routes: Mapping[str, RoutePlan], changed: AbstractSet[str]
+    before: ListenerTable, plan: ListenerPlan, routes: Mapping[str, RoutePlan], changed: AbstractSet[str], pool: Pool
 ) -> ListenerTable:
-    """The listener with other rules in some of its routes, and other routes at some of its hostnames: only these
-    hostnames are compiled again.
+    """The listener with other rules in some of its routes, and other routes at some of its hostnames: only what these
+    have there is compiled again.
     """
     moved = _moved(before.plan, plan)
-    places = _moved_places(before, plan, moved) if moved else before.places()
+    places = _moved_places(before, moved) if moved else before.places()
     touched = [key for key in changed if key in places]
     if not touched and before.plan is plan:
         return before
     compiled = dict(before.routes)
-    for key in (key for host in moved for key in before.plan.hosts.get(host, ()) if key not in places):
-        compiled.pop(key, None)
-    attached = [key for host in moved for key in plan.hosts.get(host, ()) if key not in compiled]
-    for key in (*touched, *attached):
-        compiled[key] = compile_route(routes[key]) if key in routes else ()
+    for key in {key for keys in moved.values() for key in keys}.union(touched):
+        if key not in places:
+            compiled.pop(key, None)
+        elif key in changed or key not in compiled:
+            compiled[key] = pool.compile(routes[key]) if key in routes else ()
+    for key in touched:
+        for host in places[key]:
+            moved.setdefault(host, set()).add(key)
     hosts = before.hosts.copy()
-    for host in moved.union(*(places[key] for key in touched)):
-        if host in plan.hosts:
-            hosts.put(host, _path_table(host, plan.hosts[host], compiled))
-        else:
-            hosts.drop(host)
-    return ListenerTable(plan, hosts, compiled, places)
+    table = ListenerTable(plan, hosts, compiled, places)
+    for host, keys in moved.items():
+        _settle(before, table, host, keys)
+    return table
 
 
-def _moved(old: ListenerPlan, new: ListenerPlan) -> set[bytes]:
-    """The hostnames that came, went or have other routes."""
+def _settle(before: ListenerTable, table: ListenerTable, host: bytes, keys: set[str]) -> None:
+    """Put in place what stands at a hostname where the routes `keys` came, went or changed."""
+    known, standing = before.hosts.get(host), table.plan.hosts.get(host)
+    if standing is None:
+        table.hosts.drop(host)
+    elif known is None or 2 * len(keys) > len(standing):
+        table.hosts.put(host, _path_table(host, standing, table.routes))
+    else:
+        old, new = before.places(), table.places()
+        left = [match for key in keys if host in old.get(key, ()) for match in before.routes.get(key, ())]
+        taken = [match for key in keys if host in new.get(key, ()) for match in table.routes.get(key, ())]
+        table.hosts.put(host, known.changed(left, taken))
+
+
+def _moved(old: ListenerPlan, new: ListenerPlan) -> dict[bytes, set[str]]:
+    """The hostnames that came, went or have other routes: the routes that came or went there."""
     if old.hosts is new.hosts:
-        return set()
-    return {host for host in old.hosts.keys() | new.hosts.keys() if old.hosts.get(host) != new.hosts.get(host)}
+        return {}
+    return {
+        host: set(old.hosts.get(host, ())) ^ set(new.hosts.get(host, ()))
+        for host in old.hosts.keys() | new.hosts.keys()
+        if old.hosts.get(host) != new.hosts.get(host)
+    }
 
 
-def _moved_places(before: ListenerTable, plan: ListenerPlan, moved: set[bytes]) -> dict[str, list[bytes]]:
-    """`before.places()` as they are by `plan`, which differs at the hostnames `moved`."""
+def _moved_places(before: ListenerTable, moved: Mapping[bytes, set[str]]) -> dict[str, list[bytes]]:
+    """`before.places()` after the routes `moved` came to or went from some hostnames."""
     places = dict(before.places())
-    for host in moved:
-        for key in before.plan.hosts.get(host, ()):
-            left = [place for place in places[key] if place != host]
-            if left:
-                places[key] = left
+    for host, keys in moved.items():
+        for key in keys:
+            known = places.get(key, [])
+            if host not in known:
+                places[key] = [*known, host]
+            elif len(known) > 1:
+                places[key] = [place for place in known if place != host]
             else:
                 del places[key]
-        for key in plan.hosts.get(host, ()):
-            places[key] = [*places.get(key, ()), host]
     return places
 
 
@@ -244,7 +201,7 @@ def _path_table(host: bytes, keys: tuple[str, ...], compiled: Mapping[str, _Buck
 
 
 def _compile_routes(
-    plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None
+    plan: ListenerPlan, routes: Mapping[str, RoutePlan], before: ListenerTable | None, pool: Pool
 ) -> tuple[dict[str, _Bucket], set[str]]:
     """(matches by route key, the keys whose matches are not those of `before`)."""
     compiled: dict[str, _Bucket] = {}
@@ -262,6 +219,6 @@ def _compile_routes(
             if old and old[0].route is route:
                 compiled[key] = old
             else:
-                compiled[key] = compile_route(route)
+                compiled[key] = pool.compile(route)
                 different.add(key)
     return compiled, different
