@@ -61,7 +61,7 @@ class Rough2(asyncio.Protocol):
         for event in events:
             if self.transport.is_closing():
                 return
-            with suppress(StreamClosedError):  # what comes next in these bytes may have ended the stream
+            with suppress(ProtocolError):  # what comes next in these bytes may have ended the stream
                 self._take(event)
         self._flush()
 

@@ -35,6 +35,10 @@ class Place:
     lines: Sequence[str] = ("",)  # field lines, one of which is sent
     steady: bool = False  # the backend never misbehaves: whoever has manners must get an answer
 
+    def path(self, wish: Wish) -> str:
+        """What to ask for. The path is told in the access log."""
+        return f"{self.prefix}/{wish.identity}?{wish.query}"
+
 
 @dataclass
 class Manners:
@@ -69,11 +73,12 @@ class Rude:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._polite = True
+        self._newest = Wish("right", 0)
 
     def _lost(self, place: Place, why: str) -> None:
         self._tally.note("cut")
         if place.steady and self._polite:
-            self._tally.never(f"{place.prefix}: lost without a reason: {why}")
+            self._tally.lost.append(f"{place.path(self._newest)}: {why}")
 
     async def ask(self, place: Place) -> None:
         """Some requests in a row on one connection, with or without manners."""
@@ -94,6 +99,7 @@ class Rude:
         wish = wish_at(place)
         manners = _manners(wish)
         self._polite = self._polite and not manners.rude
+        self._newest = wish
         method = "POST" if wish.m else _chance.choice(("GET", "GET", "HEAD"))
         sending = asyncio.create_task(_send(writer, place, method, wish, manners))
         try:
@@ -118,7 +124,7 @@ class Rude:
         if head.status != 200:
             self._tally.told(head.status, place.allowed, place.prefix)
             if place.steady and self._polite:
-                self._tally.never(f"{place.prefix}: {head.status} without a reason")
+                self._tally.lost.append(f"{place.path(wish)}: {head.status}")
             async for _ in read_body(reader, head, method):
                 pass
             return "connection" not in head.fields and not wish.m
@@ -143,6 +149,7 @@ class Rude:
             async with asyncio.timeout(PATIENCE), connected(place.port, place.tls) as (reader, writer):
                 writer.write(text.encode())
                 for number, wish in enumerate(wishes):
+                    self._newest = wish
                     head = await read_head(reader)
                     if not await self._take(place, "GET", wish, Manners(), reader, writer, head):
                         return
@@ -156,32 +163,30 @@ class Rude:
         except LeftError:
             self._tally.note("left")
 
-    async def tunnel(self, port: int, prefix: str) -> None:
+    async def tunnel(self, place: Place) -> None:
         """A tunnel, whose bytes come back; the backend may end it after `n` of them."""
-        n = _chance.choice((_size(), 1 << 40))
-        wish = Wish("upgrade", next_identity(), n=n, at=_chance.randint(0, 1))
-        fields = "connection: upgrade\r\nupgrade: websocket\r\n"
-        text = f"GET {prefix}?{wish.query} HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n"
-        await self._stream(port, text, wish, prefix)
+        wish = tunnel_wish()
+        text = _head(place, "GET", wish, "connection: upgrade\r\nupgrade: websocket\r\n")
+        await self._stream(place, text, wish)
 
     async def stream(self, port: int) -> None:
         """A TCP stream: `n` bytes come first, then what was sent comes back."""
         wish = Wish(_chance.choice(("whole", "cut")), next_identity(), n=_size(), at=_size())
-        await self._stream(port, f"/?{wish.query}\n", wish, "")
+        await self._stream(Place(port, ""), f"/?{wish.query}\n", wish)
 
-    async def _stream(self, port: int, text: str, wish: Wish, prefix: str) -> None:
+    async def _stream(self, place: Place, text: str, wish: Wish) -> None:
         try:
-            async with asyncio.timeout(PATIENCE), connected(port) as (reader, writer):
+            async with asyncio.timeout(PATIENCE), connected(place.port, place.tls) as (reader, writer):
                 writer.write(text.encode())
                 first = wish.n
-                if prefix:
+                if place.prefix:
                     head, first = await read_head(reader), 0
                     if head.status != 101:
-                        self._tally.told(head.status, frozenset(), prefix)
+                        self._tally.told(head.status, place.allowed, f"tunnel {place.prefix}")
                         return
                 await self._echo(reader, writer, wish, first)
         except TimeoutError:
-            self._tally.never(f"tunnel {prefix}: no end")
+            self._tally.never(f"tunnel {place.prefix}: no end")
         except (*OVER, LostError):
             self._tally.note("cut")
         except LeftError:
@@ -208,6 +213,11 @@ class Rude:
             self._tally.never(f"a stream that ended before its end: {greeting.size} of {wish}")
 
 
+def tunnel_wish() -> Wish:
+    """A tunnel that the backend ends after some bytes, or never."""
+    return Wish("upgrade", next_identity(), n=_chance.choice((_size(), 1 << 40)), at=_chance.randint(0, 1))
+
+
 def wish_at(place: Place, *, upload: bool = True) -> Wish:
     """A request of any kind."""
     n = min(place.most, _size())
@@ -231,7 +241,7 @@ def _manners(wish: Wish) -> Manners:
 
 
 def _head(place: Place, method: str, wish: Wish, framing: str) -> str:
-    line = f"{method} {place.prefix}?{wish.query} HTTP/1.1\r\nhost: localhost\r\n"
+    line = f"{method} {place.path(wish)} HTTP/1.1\r\nhost: localhost\r\n"
     return f"{line}{_chance.choice(place.lines)}{framing}\r\n"
 
 
@@ -239,7 +249,8 @@ async def _send(writer: asyncio.StreamWriter, place: Place, method: str, wish: W
     """The request, with what is rude about it."""
     chunked = wish.m and wish.identity % 3 == 0
     framing = "transfer-encoding: chunked\r\n" if chunked else f"content-length: {wish.m}\r\n" if wish.m else ""
-    text = _head(place, method, wish, framing).encode()
+    expecting = "expect: 100-continue\r\n" if wish.m and wish.identity % 5 == 0 else ""
+    text = _head(place, method, wish, framing + expecting).encode()
     if manners.rude and manners.sent < 0 and manners.read < 0:
         writer.write(text[: manners.sent])
         text = text[manners.sent :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -21,7 +22,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError, StreamClosedError
 
 from tests.faults.stage.client import next_identity
-from tests.faults.stage.rude import PATIENCE, Place, connected, wish_at
+from tests.faults.stage.rude import PATIENCE, Place, connected, tunnel_wish, wish_at
 from tests.faults.stage.rude import STALL as PAUSE
 from tests.faults.stage.tally import Body, Tally, piece
 from tests.faults.stage.wish import OVER, Wish, reset
@@ -31,13 +32,16 @@ _chance = random.Random()
 
 
 class Stream:
-    """One request: what is still to be sent, and what came. `calls`: it is a call of gRPC, whose messages come back."""
+    """One request: what is still to be sent, and what came. What is sent comes back where it is a call of gRPC
+    (`kind` POST) or a WebSocket (CONNECT).
+    """
 
-    def __init__(self, wish: Wish, place: Place, sending: bytes, *, calls: bool = False) -> None:
+    def __init__(self, wish: Wish, place: Place, sending: bytes, kind: str = "") -> None:
+        self.kind = kind
         self.wish = wish
         self.place = place
         self.left = sending
-        self.expected = sending if calls else None
+        self.sent = sending
         self.got = bytearray()
         self.status = 0
         self.fields: dict[bytes, bytes] = {}
@@ -52,7 +56,7 @@ class Client2:
         self._tally = tally
         self._reader = reader
         self._writer = writer
-        self._wire = H2Connection(H2Configuration(header_encoding=None))
+        self._wire = H2Connection(H2Configuration(header_encoding=None, validate_outbound_headers=False))
         self._streams: dict[int, Stream] = {}
         self._wire.initiate_connection()
 
@@ -60,10 +64,12 @@ class Client2:
         """Send a request's head."""
         number = self._wire.get_next_available_stream_id()
         wish, place = stream.wish, stream.place
-        calls = stream.expected is not None
-        fields = [(":method", "POST" if stream.left else "GET"), (":scheme", "http"), (":authority", "localhost"),
-                  (":path", place.prefix if calls else f"{place.prefix}?{wish.query}")]  # fmt: skip
-        if calls:
+        fields = [(":method", stream.kind or ("POST" if stream.left else "GET")), (":scheme", "http"),
+                  (":authority", "localhost"),
+                  (":path", place.prefix if stream.kind == "POST" else place.path(wish))]  # fmt: skip
+        if stream.kind == "CONNECT":
+            fields += [(":protocol", "websocket"), ("sec-websocket-version", "13")]
+        elif stream.kind:
             fields += [("content-type", "application/grpc"), ("te", "trailers")]
         for line in _chance.choice(place.lines).splitlines():
             name, _, value = line.partition(": ")
@@ -105,7 +111,7 @@ class Client2:
     def _lost(self, stream: Stream) -> None:
         self._tally.note("cut")
         if stream.place.steady:
-            self._tally.never(f"{stream.place.prefix} by HTTP/2: lost without a reason")
+            self._tally.lost.append(f"{stream.place.path(stream.wish)}: by HTTP/2")
 
     def _fill(self, number: int, stream: Stream) -> None:
         while stream.left and not stream.over:
@@ -146,10 +152,14 @@ class Client2:
         if stream.status != 200:
             self._tally.told(stream.status, stream.place.allowed, what)
             if stream.place.steady:
-                self._tally.never(f"{what} by HTTP/2: {stream.status} without a reason")
-        elif stream.expected is not None:
+                self._tally.lost.append(f"{stream.place.path(stream.wish)}: {stream.status} by HTTP/2")
+        elif stream.kind == "CONNECT":
+            self._tally.note("streamed")
+            if not stream.sent.startswith(bytes(stream.got)):
+                self._tally.never(f"{what}: a WebSocket with wrong bytes")
+        elif stream.kind:
             self._tally.note("complete" if stream.fields.get(b"grpc-status") == b"0" else "call failed")
-            if stream.fields.get(b"grpc-status") == b"0" and stream.got != stream.expected:
+            if stream.fields.get(b"grpc-status") == b"0" and stream.got != stream.sent:
                 self._tally.never(f"{what}: a call with wrong messages")
         else:
             self._tally.note("complete")
@@ -179,7 +189,16 @@ async def call2(tally: Tally, place: Place) -> None:
         identity = next_identity()
         size = _chance.choice((10, 1000, 60_000))
         messages = (b"\0" + size.to_bytes(4, "big") + piece(identity, 0, size)) * _chance.randint(1, 3)
-        streams.append(Stream(Wish("right", identity, n=len(messages)), place, messages, calls=True))
+        streams.append(Stream(Wish("right", identity, n=len(messages)), place, messages, "POST"))
+    await _converse(tally, place, streams)
+
+
+async def tunnel2(tally: Tally, place: Place) -> None:
+    """Some WebSockets (RFC 8441), which may well end with a reset."""
+    place, streams = replace(place, steady=False), []
+    for _ in range(_chance.randint(1, 4)):
+        wish = tunnel_wish()
+        streams.append(Stream(wish, place, piece(wish.identity, 0, _chance.choice((1, 1000, 60_000))), "CONNECT"))
     await _converse(tally, place, streams)
 
 

@@ -24,11 +24,14 @@ def pieces(identity: int, size: int, most: int = 32768) -> list[tuple[int, bytes
 
 
 class Tally:
-    """Outcomes by name; `wrong` says what should never be, in words, and how often."""
+    """Outcomes by name; `wrong` says what should never be, in words, and how often. `lost` are the targets of requests
+    that nobody had a reason to lose, with what became of them.
+    """
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self.wrong: Counter[str] = Counter()
+        self.lost: list[str] = []
 
     def note(self, outcome: str) -> None:
         """One more of these."""

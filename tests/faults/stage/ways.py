@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from hashlib import sha1
 
 from tests.faults.stage.tally import pieces
 from tests.faults.stage.wish import STALL, GoneError, Talk, sends_back
 
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 CHUNKED = b"transfer-encoding: chunked\r\n"
 
 
@@ -123,7 +126,9 @@ async def resets(talk: Talk) -> None:
 
 async def upgraded(talk: Talk) -> None:
     """A tunnel that sends everything back, `n` bytes at most; then it ends in one way or the other."""
-    talk.writer.write(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    key = b64encode(sha1(talk.field(b"sec-websocket-key") + GUID, usedforsecurity=False).digest())
+    fields = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: " + key
+    talk.writer.write(b"HTTP/1.1 101 Switching\r\n%b\r\n\r\n" % fields)
     await sends_back(talk.reader, talk.writer, talk.wish.n)
     if talk.wish.at % 2:
         talk.reset()
