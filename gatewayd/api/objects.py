@@ -93,15 +93,18 @@ class Objects:
             del by_key[item.key]
             by_kind[item.kind] = _without(by_kind[item.kind], item)
         added = {item.key: item for item in new}
-        if len(added) < len(new) or not added.keys().isdisjoint(by_key):
+        if len(added) < len(new) or any(key in by_key for key in added):
             return None
         changed = Objects()
         changed.problems = self.problems
-        before = list(by_key.items())
-        at = len(before) if following is None else list(by_key).index(following.key)
-        changed._by_key = dict([*before[:at], *added.items(), *before[at:]])
+        after = _from(by_key, following) if added else []
+        for key, _ in after:
+            del by_key[key]
+        changed._by_key = by_key
+        by_key.update(added)
+        by_key.update(after)
         for kind in {item.kind: None for item in new}:
-            later = next((item for _, item in before[at:] if item.kind == kind), None)
+            later = next((item for _, item in after if item.kind == kind), None)
             items = by_kind.get(kind, ())
             place = len(items) if later is None else items.index(later)
             by_kind[kind] = (*items[:place], *(item for item in new if item.kind == kind), *items[place:])
@@ -122,6 +125,19 @@ class Objects:
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+
+def _from(by_key: dict[str, Object], first: Object | None) -> list[tuple[str, Object]]:
+    """The objects from `first` on, with their keys; None where all stand before."""
+    if first is None:
+        return []
+    found = []
+    for pair in reversed(by_key.items()):
+        found.append(pair)
+        if pair[1] is first:
+            break
+    found.reverse()
+    return found
 
 
 def _without(items: tuple[Object, ...], item: Object) -> tuple[Object, ...]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.downstream2 import Downstream2
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.proxy.stream import Stream
+    from gatewayd.routing.match import Match
     from gatewayd.routing.rule import Rule
 
 _PIPE_SHARE = 0.0125  # of the descriptors, of which a body that the kernel moves takes four
@@ -108,9 +109,10 @@ class Runtime:
         }
         self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
         self._contexts.update(snapshot.certificates)
-        moved = self._update_backends(change)
+        self._update_backends(change)
+        gone = frozenset(change.dropped.get("backends", ()))
         for table in tables.values():
-            self._bind(table, moved)
+            self._bind(table, gone)
         self.snapshot = snapshot
         self._forget_counters(change.dropped.get("routes", ()))
         for key in [key for key in self._ports if key not in tables]:
@@ -130,34 +132,29 @@ class Runtime:
         known = self._ports.get(key)
         return None if known is None else known[0].table
 
-    def _update_backends(self, change: Change) -> bool:
-        """Whether there are backends that were not there before, or are no longer."""
-        moved = False
+    def _update_backends(self, change: Change) -> None:
         for key, plan in change.backends.items():
             backend = self.backends.get(key)
             if backend is None:
-                moved = True
                 backend = self.backends[key] = Backend(key, self._reserved)
             backend.share_connections(plan.protocol == "h2c")
             self._budgets.give(backend, plan.retries)
             if plan.dns is None:
                 backend.update(plan.endpoints, plan.draining)
         for key in change.dropped.get("backends", ()):
-            moved = True
             gone = self.backends.pop(key, None)
             if gone is not None:
                 gone.update(())
                 self._dropped.append(gone)
-        return moved
 
-    def _bind(self, table: PortTable, moved: bool) -> None:
+    def _bind(self, table: PortTable, gone: frozenset[str]) -> None:
         """Give the rules their counters and backends, the listeners their settings. Bound rules are looked at again
-        only if backends have `moved`.
+        only if they use backends that are `gone`: a new one has no rules from before.
         """
         for listener in table.listeners.values():
             listener.settings = self._settings.get(listener.plan.settings, _DEFAULTS)
             for matches in listener.routes.values():
-                if matches and (moved or matches[0].rule.counters is None):
+                if matches and (matches[0].rule.counters is None or (gone and _use(matches, gone))):
                     for match in matches:
                         self._bind_rule(listener.key, match.rule)
 
@@ -358,3 +355,8 @@ class Runtime:
 def _in_flight(connection: Any) -> int:
     """Requests of one connection: its streams with HTTP/2, one or none without."""
     return len(getattr(connection, "streams", ())) + (connection.exchange is not None)
+
+
+def _use(matches: tuple[Match, ...], gone: frozenset[str]) -> bool:
+    """Whether a rule of a route uses one of these backends."""
+    return any(share.key in gone for match in matches for share in match.rule.shares)
