@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 EMPTY_LINE = b"\r\n"
 GRACE = 1.0
-LINGER = 5.0  # seconds in which a client may still send what will not be read
+LINGER = 5.0  # seconds between two pieces of what a client still sends and nobody reads, before the close
+LINGER_IN_ALL = 30.0
 
 
 class Downstream1(Intake1):
@@ -229,6 +230,7 @@ class Downstream1(Intake1):
     def _discard(self, data: bytes) -> None:
         """The rest of a body that nobody wants any more."""
         if self.left == DRAINING:
+            self.deadline = min(monotonic() + LINGER, self.body_began + LINGER_IN_ALL)
             return
         self.left -= len(data)
         if self.left <= 0:
@@ -305,7 +307,8 @@ class Downstream1(Intake1):
             return
         self.left = DRAINING
         self.tail = b""
-        self.deadline = monotonic() + LINGER
+        self.body_began = monotonic()
+        self.deadline = self.body_began + LINGER
         self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -48,6 +48,19 @@ def test_a_large_rest_closes(talk: Conversation):
     assert client.state == "aborted"
 
 
+def test_a_client_that_goes_on_to_send_has_half_a_minute(talk: Conversation):
+    client = talk.client()
+    client.sends(put(10_000_000))
+    talk.backend().sends(OK)
+    for _ in range(7):
+        client.sends(b"x")
+        talk.passes(4)
+        assert client.state == "ended"
+    client.sends(b"x")
+    talk.passes(3)
+    assert client.state == "aborted"
+
+
 def test_a_chunked_rest_closes(talk: Conversation):
     client = talk.client()
     client.sends(message("PUT / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", body=b"1\r\nx\r\n"))
