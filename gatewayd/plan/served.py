@@ -37,13 +37,11 @@ class Served:
         """Take in the routes that changed, and those at `places` that are served now and were not, or the reverse."""
         self.came, self.went = set(), set()
         moved, self._listeners = listeners ^ self._listeners, listeners
-        for old, new in changes:
-            if old is not None:
-                self._turn(old.key, new)
-            elif new is not None:
-                self._turn(new.key, new)
-        for key in {key for place in moved for key in places.routes(place)}:
-            self._turn(key, routed[key])
+        turned = {one.key: change.new for change in changes if (one := change.old or change.new) is not None}
+        for key in {key for place in moved for key in places.routes(place)} - turned.keys():
+            turned[key] = routed[key]
+        for key, route in turned.items():
+            self._turn(key, route)
 
     def _turn(self, key: str, route: Routed | None) -> None:
         """One route as it is now."""

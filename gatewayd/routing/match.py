@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import re2
@@ -93,8 +94,8 @@ class Match:
     def of(self, rule: Rule) -> Match:
         """The same match with the rule of another listener."""
         made = Match.__new__(Match)
-        for name in Match.__slots__:
-            setattr(made, name, getattr(self, name))
+        for name, value in zip(Match.__slots__, _parts(self), strict=True):
+            setattr(made, name, value)
         made.rule = rule
         return made
 
@@ -114,6 +115,9 @@ class Match:
     def calls(self, path: bytes) -> bool:
         """Whether `path` is `/<service>/<call>` (gRPC over HTTP/2, "Path")."""
         return path.endswith(self.call) and path.count(b"/") == 2 and len(path) > len(self.call) + 1
+
+
+_parts = attrgetter(*Match.__slots__)
 
 
 def _distinct(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.routing.sessions import Sessions
@@ -68,8 +69,8 @@ class Rule:
     def elsewhere(self) -> Rule:
         """The same rule on another listener. They share everything but the counters."""
         made = Rule.__new__(Rule)
-        for name in Rule.__slots__:
-            setattr(made, name, getattr(self, name))
+        for name, value in zip(Rule.__slots__, _parts(self), strict=True):
+            setattr(made, name, value)
         made.counters = None
         return made
 
@@ -85,6 +86,9 @@ class Rule:
             return None
         self._place = place = (self._place + GOLDEN) % 1.0
         return self.shares[bisect_right(self._cumulated, place * self._total)]
+
+
+_parts = attrgetter(*Rule.__slots__)
 
 
 def _sessions(route: RoutePlan, plan: RulePlan, persistence: Persistence, shares: tuple[Share, ...]) -> Sessions:
