@@ -89,9 +89,11 @@ class Objects:
         Made for reloads, as `replacing` is.
         """
         by_key, by_kind = dict(self._by_key), dict(self._by_kind)
-        for item in old:
+        gone = set(old)
+        for item in gone:
             del by_key[item.key]
-            by_kind[item.kind] = _without(by_kind[item.kind], item)
+        for kind in {item.kind for item in gone}:
+            by_kind[kind] = tuple([item for item in by_kind[kind] if item not in gone])
         added = {item.key: item for item in new}
         if len(added) < len(new) or any(key in by_key for key in added):
             return None
@@ -138,11 +140,6 @@ def _from(by_key: dict[str, Object], first: Object | None) -> list[tuple[str, Ob
             break
     found.reverse()
     return found
-
-
-def _without(items: tuple[Object, ...], item: Object) -> tuple[Object, ...]:
-    at = items.index(item)
-    return (*items[:at], *items[at + 1 :])
 
 
 def _duplicate(item: Object, first: Object) -> Problem:

@@ -168,7 +168,8 @@ class Runtime:
     def _forget_counters(self, routes: tuple[str, ...]) -> None:
         """Routes come and go for as long as a worker lives; what it keeps and reports must not grow with them."""
         if routes:
-            self._rules = {place: counters for place, counters in self._rules.items() if place[1] not in routes}
+            gone = frozenset(routes)
+            self._rules = {place: counters for place, counters in self._rules.items() if place[1] not in gone}
 
     def _backend(self, key: str) -> Backend:
         """A backend that the snapshot does not have: it has no endpoints."""
