@@ -11,8 +11,8 @@ Worker    a process with its own event loop and listening sockets, one for each 
 
 Two paths join them. Configuration: files -> api (objects) -> plan -> Snapshot and Status. Traffic: socket -> listener
 -> TLS -> wire -> Exchange -> routing -> upstream. Every module lies on one of the two; the traffic path never imports
-the configuration path. Start reading at `proxy/downstream1.py` (a request arrives) or `plan/build.py` (objects become a
-snapshot).
+the configuration path. Start reading at `proxy/http1/downstream.py` (a request arrives) or `plan/build.py`
+(objects become a snapshot).
 """
 
 __version__ = "0.1.0"

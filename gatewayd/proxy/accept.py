@@ -11,8 +11,8 @@ import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.downstream1 import Downstream1
-from gatewayd.proxy.downstream2 import Downstream2
+from gatewayd.proxy.http1.downstream import Downstream1
+from gatewayd.proxy.http2.downstream import Downstream2
 from gatewayd.proxy.stream import Stream
 from gatewayd.proxy.tls import TlsConnection
 from gatewayd.wire.clienthello import MAX_HELLO, parse_client_hello

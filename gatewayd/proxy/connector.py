@@ -6,8 +6,8 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.upstream1 import Upstream1
-from gatewayd.proxy.upstream2 import Upstream2
+from gatewayd.proxy.http1.upstream import Upstream1
+from gatewayd.proxy.http2.upstream import Upstream2
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange

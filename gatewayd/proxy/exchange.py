@@ -21,7 +21,7 @@ from gatewayd.routing.cors import CrossOriginEdit
 from gatewayd.routing.snapshot import Settings
 
 if TYPE_CHECKING:
-    from gatewayd.proxy.authorization import Guard
+    from gatewayd.proxy.authorization.guard import Guard
     from gatewayd.proxy.mirror import Copy
     from gatewayd.proxy.port import Port
     from gatewayd.routing.rule import Rule, Share

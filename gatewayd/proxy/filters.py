@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.proxy.authorization import Guard
+from gatewayd.proxy.authorization.guard import Guard
 from gatewayd.proxy.edits import edit_path, location
 from gatewayd.proxy.mirror import Copy
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from gatewayd.observe.access import quoted
 
 if TYPE_CHECKING:
-    from gatewayd.proxy.downstream1 import Downstream1
-    from gatewayd.proxy.downstream2 import Downstream2
     from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.http1.downstream import Downstream1
+    from gatewayd.proxy.http2.downstream import Downstream2
     from gatewayd.proxy.stream import Stream
 
 _NO_LISTENER = b'"listener":"",'

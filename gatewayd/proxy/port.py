@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gatewayd.observe.counters import RuleCounters
-    from gatewayd.proxy.downstream1 import Downstream1
-    from gatewayd.proxy.downstream2 import Downstream2
     from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.http1.downstream import Downstream1
+    from gatewayd.proxy.http2.downstream import Downstream2
     from gatewayd.proxy.runtime import Runtime
     from gatewayd.routing.table import ListenerTable, PortTable
 

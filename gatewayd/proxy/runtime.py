@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.observe.counters import Report, RuleCounters, RuleReport, WorkerCounters, encode_report
 from gatewayd.proxy.accept import Acceptor
 from gatewayd.proxy.admission import Admission
-from gatewayd.proxy.bodies import Bodies
+from gatewayd.proxy.authorization.bodies import Bodies
 from gatewayd.proxy.certificates import Contexts
 from gatewayd.proxy.connector import Connector
 from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from gatewayd.observe.access import AccessLog
-    from gatewayd.proxy.downstream1 import Downstream1
-    from gatewayd.proxy.downstream2 import Downstream2
     from gatewayd.proxy.exchange import Exchange
+    from gatewayd.proxy.http1.downstream import Downstream1
+    from gatewayd.proxy.http2.downstream import Downstream2
     from gatewayd.proxy.stream import Stream
     from gatewayd.routing.match import Match
     from gatewayd.routing.rule import Rule

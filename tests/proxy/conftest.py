@@ -11,10 +11,27 @@ from tests.proxy.conversation import Conversation
 from tests.proxy.fakes import Clock
 
 TIMED = (
-    "accept", "asking", "attempts", "authorization", "blame", "budget2", "connector", "downstream1", "downstream2",
-    "ending2", "exchange", "intake1", "request2", "response1", "response2", "stream", "subrequest", "tunnel",
-    "upstream1", "upstream2",
-)  # fmt: skip
+    "accept",
+    "authorization.asking",
+    "attempts",
+    "authorization.guard",
+    "blame",
+    "http2.budget",
+    "connector",
+    "http1.downstream",
+    "http2.downstream",
+    "http2.ending",
+    "exchange",
+    "http1.intake",
+    "http2.request",
+    "http1.response",
+    "http2.response",
+    "stream",
+    "subrequest",
+    "tunnel",
+    "http1.upstream",
+    "http2.upstream",
+)
 
 
 @pytest.fixture

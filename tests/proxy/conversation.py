@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gatewayd.proxy.downstream1 import Downstream1
+from gatewayd.proxy.http1.downstream import Downstream1
 from gatewayd.proxy.runtime import Runtime
 from gatewayd.routing.snapshot import (
     BackendPlan,

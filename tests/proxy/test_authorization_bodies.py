@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatewayd.proxy import bodies
+from gatewayd.proxy.authorization import bodies
 from tests.proxy.conversation import GET, OK, Conversation, message
 from tests.proxy.peers import Client2
 from tests.proxy.test_authorization import NO, PLACES, QUESTION, YES, asked, guarded, nothing_is_left

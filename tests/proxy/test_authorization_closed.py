@@ -10,8 +10,8 @@ import h11
 import pytest
 from msgspec.structs import replace
 
-from gatewayd.proxy import authorization
-from gatewayd.proxy.asking import ANSWER_BYTES
+from gatewayd.proxy.authorization import guard as authorization
+from gatewayd.proxy.authorization.asking import ANSWER_BYTES
 from gatewayd.routing.snapshot import AuthPlan, Filters, difference
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
 from tests.proxy.peers import Client2, Message, take

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from gatewayd.proxy.upstream1 import Upstream1
+from gatewayd.proxy.http1.upstream import Upstream1
 from gatewayd.routing.snapshot import Settings
 from tests.processes import PATIENCE
 from tests.proxy.sockets import HEAD, Site, end, gateway, read_head

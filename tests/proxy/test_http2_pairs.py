@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gatewayd.proxy.exchange import Exchange
-from gatewayd.proxy.request2 import RequestStream
-from gatewayd.proxy.response2 import ResponseStream
+from gatewayd.proxy.http2.request import RequestStream
+from gatewayd.proxy.http2.response import ResponseStream
 from tests.proxy.conversation import Conversation
 from tests.proxy.peers import BACKENDS, CLIENTS, PROTOCOLS
 

@@ -11,9 +11,9 @@ import h2.settings
 import pytest
 
 from gatewayd.proxy.exchange import Exchange
-from gatewayd.proxy.request2 import RequestStream
-from gatewayd.proxy.response2 import ResponseStream
-from gatewayd.proxy.transport2 import StreamTransport, accept_of
+from gatewayd.proxy.http2.request import RequestStream
+from gatewayd.proxy.http2.response import ResponseStream
+from gatewayd.proxy.http2.transport import StreamTransport, accept_of
 from gatewayd.proxy.tunnel import Tunnel
 from tests.proxy.conversation import Backend, Client, Conversation, message
 from tests.proxy.peers import PROTOCOLS, Backend2, Client2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from gatewayd.proxy import sips
+from gatewayd.proxy.http1 import sips
 from gatewayd.routing.snapshot import Settings
 from tests.processes import PATIENCE
 from tests.proxy.sockets import LONG, Serve, Site, Talk, end, gateway, read_head

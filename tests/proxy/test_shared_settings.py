@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from gatewayd.proxy.downstream1 import Downstream1
+from gatewayd.proxy.http1.downstream import Downstream1
 from gatewayd.routing.snapshot import Settings, difference
 from tests.proxy.conversation import ASKED, CLIENT, GET, OK, Client, Conversation
 from tests.proxy.peers import Backend2

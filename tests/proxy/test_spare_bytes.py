@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from gatewayd.proxy import response1
-from gatewayd.proxy.sips import SIP, unread
+from gatewayd.proxy.http1 import response as response1
+from gatewayd.proxy.http1.sips import SIP, unread
 from gatewayd.routing.snapshot import Settings
 from tests.processes import PATIENCE
 from tests.proxy.conversation import GET, Conversation, message

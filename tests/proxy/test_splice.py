@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from gatewayd.proxy import splice
+from gatewayd.proxy.http1 import splice
+from gatewayd.proxy.http1.upstream import Upstream1
 from gatewayd.proxy.pipe import Pipes
-from gatewayd.proxy.upstream1 import Upstream1
 from gatewayd.routing.snapshot import Retry, Settings, Timeouts
 from tests.processes import PATIENCE
 from tests.proxy.sockets import HEAD, LONG, Serve, Site, Talk, descriptors, end, gateway, read_head

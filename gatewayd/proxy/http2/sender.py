@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.budget2 import Budget
 from gatewayd.proxy.deadline import NEVER
+from gatewayd.proxy.http2.budget import Budget
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ErrorCode
 from gatewayd.wire.hpack_encode import Encoder
@@ -18,8 +18,8 @@ from gatewayd.wire.hpack_encode import Encoder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gatewayd.proxy.http2.stream import Stream2
     from gatewayd.proxy.runtime import Runtime
-    from gatewayd.proxy.stream2 import Stream2
     from gatewayd.wire.fields import Fields
     from gatewayd.wire.hpack import Field
 

@@ -6,9 +6,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.replies1 import Replies1
-from gatewayd.proxy.sips import SIP, Sips
-from gatewayd.proxy.splice import LONG, Splice, splice
+from gatewayd.proxy.http1.replies import Replies1
+from gatewayd.proxy.http1.sips import SIP, Sips
+from gatewayd.proxy.http1.splice import LONG, Splice, splice
 from gatewayd.wire.body import gathered
 from gatewayd.wire.fields import allowed_trailers
 from gatewayd.wire.refused import Refused
@@ -21,7 +21,7 @@ DRAINING = -2  # of `left`: what still comes is read and dropped
 
 
 class Intake1(Replies1):
-    """The receiving half of `downstream1.Downstream1` for bodies: `left` is what is still to come, `received` the bytes
+    """The receiving half of `downstream.Downstream1` for bodies: `left` is what is still to come, `received` the bytes
     since `body_began`, `held` says that reading rests. `splice` moves a body while it is long and both sides are in
     clear text.
     """

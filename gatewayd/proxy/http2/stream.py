@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.wire import frames
 
 if TYPE_CHECKING:
-    from gatewayd.proxy.sender2 import Sender2
+    from gatewayd.proxy.http2.sender import Sender2
 
 
 class Stream2:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.downstream2 import Downstream2
 from gatewayd.proxy.exchange import Exchange
-from gatewayd.proxy.intake1 import DRAINING, Intake1
+from gatewayd.proxy.http1.intake import DRAINING, Intake1
+from gatewayd.proxy.http2.downstream import Downstream2
 from gatewayd.proxy.port import place_of
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire.body import ChunkedBody

@@ -10,8 +10,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.response1 import Response1
-from gatewayd.proxy.sips import SIP
+from gatewayd.proxy.http1.response import Response1
+from gatewayd.proxy.http1.sips import SIP
 from gatewayd.wire.body import ChunkedBody, chunks, last_chunk
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE, UNTIL_END
 from gatewayd.wire.refused import Refused

@@ -1,14 +1,14 @@
-"""HTTP/2 from clients (RFC 9113): one protocol object for a connection, a small one for each stream (`request2`)."""
+"""HTTP/2 from clients (RFC 9113): one protocol object for a connection, a small one for each stream (`request`)."""
 
 from __future__ import annotations
 
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Connection2
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.request2 import RequestStream
-from gatewayd.proxy.sender2 import CORKED
+from gatewayd.proxy.http2.connection import CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Connection2
+from gatewayd.proxy.http2.request import RequestStream
+from gatewayd.proxy.http2.sender import CORKED
 from gatewayd.wire import fields2, frames
 from gatewayd.wire.frames import PREFACE, ConnectionFault, ErrorCode, StreamFault
 from gatewayd.wire.refused import Refused

@@ -1,5 +1,5 @@
 """HTTP/2 to backends (RFC 9113): one connection carries the exchanges of many clients, each on a stream of its own
-(`response2`). The pool holds a connection for as long as it takes further streams.
+(`response`). The pool holds a connection for as long as it takes further streams.
 """
 
 from __future__ import annotations
@@ -7,9 +7,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.connection2 import CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Connection2
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.response2 import ResponseStream
+from gatewayd.proxy.http2.connection import CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Connection2
+from gatewayd.proxy.http2.response import ResponseStream
 from gatewayd.wire import frames
 from gatewayd.wire.frames import PREFACE, ConnectionFault, ErrorCode
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from gatewayd.proxy.asking import Asking
+from gatewayd.proxy.authorization.asking import Asking
+from gatewayd.proxy.authorization.bodies import OVERFLOW
 from gatewayd.proxy.blame import blame
-from gatewayd.proxy.bodies import OVERFLOW
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.replies import PHRASES
 from gatewayd.routing.authorization import Facts, NoVerdictError, Verdict

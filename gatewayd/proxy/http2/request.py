@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.exchange import Exchange
+from gatewayd.proxy.http2.stream import Stream2
+from gatewayd.proxy.http2.transport import ACCEPT, StreamTransport, accept_of
 from gatewayd.proxy.replies import text
-from gatewayd.proxy.stream2 import Stream2
-from gatewayd.proxy.transport2 import ACCEPT, StreamTransport, accept_of
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire import fields2, frames, grpc
 from gatewayd.wire.fields import split_block, without
@@ -19,7 +19,7 @@ from gatewayd.wire.frames import ErrorCode, StreamFault
 from gatewayd.wire.refused import Refused
 
 if TYPE_CHECKING:
-    from gatewayd.proxy.downstream2 import Downstream2
+    from gatewayd.proxy.http2.downstream import Downstream2
     from gatewayd.wire.head import RequestHead
     from gatewayd.wire.response_head import ResponseHead
 

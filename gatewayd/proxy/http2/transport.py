@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gatewayd.wire.frames import ErrorCode
 
 if TYPE_CHECKING:
-    from gatewayd.proxy.request2 import RequestStream
-    from gatewayd.proxy.response2 import ResponseStream
+    from gatewayd.proxy.http2.request import RequestStream
+    from gatewayd.proxy.http2.response import ResponseStream
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 ACCEPT = frozenset({b"sec-websocket-accept"})

@@ -22,7 +22,7 @@ NO_BODY = frozenset({204, 304})
 
 
 class Replies1(asyncio.BaseProtocol):
-    """The sending half of `downstream1.Downstream1`. `keep` says whether the connection outlives the response;
+    """The sending half of `downstream.Downstream1`. `keep` says whether the connection outlives the response;
     `reply_chunked` and `reply_silent` (no body may follow) how the body of the present one is framed.
     """
 

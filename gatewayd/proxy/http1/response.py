@@ -6,8 +6,8 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.proxy.sips import SIP, Sips, unread
-from gatewayd.proxy.splice import LONG, Splice, splice
+from gatewayd.proxy.http1.sips import SIP, Sips, unread
+from gatewayd.proxy.http1.splice import LONG, Splice, splice
 from gatewayd.wire.body import gathered
 from gatewayd.wire.framing import CHUNKED, UNTIL_CLOSE
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Response1(asyncio.Protocol):
-    """The receiving half of `upstream1.Upstream1` for bodies: `left` is what is still to come, None before the head;
+    """The receiving half of `upstream.Upstream1` for bodies: `left` is what is still to come, None before the head;
     `splice` moves it while it is long and both sides are in clear text. `keep` says whether the connection may be used
     again, `was_reset` that the backend reset it, which only who sent the request's body was told.
     """

@@ -1,4 +1,4 @@
-"""HTTP/2 connections (RFC 9113): what both roles share of reading. Frames in; what leaves is `sender2`'s."""
+"""HTTP/2 connections (RFC 9113): what both roles share of reading. Frames in; what leaves is `sender`'s."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.ending2 import Ending2
-from gatewayd.proxy.sender2 import CORKED
+from gatewayd.proxy.http2.ending import Ending2
+from gatewayd.proxy.http2.sender import CORKED
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ConnectionFault, ErrorCode, StreamFault
 from gatewayd.wire.heads2 import Heads

@@ -6,8 +6,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.gone import GONE
-from gatewayd.proxy.sender2 import Sender2
-from gatewayd.proxy.stream2 import Stream2
+from gatewayd.proxy.http2.sender import Sender2
+from gatewayd.proxy.http2.stream import Stream2
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ErrorCode
 

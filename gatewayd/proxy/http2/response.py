@@ -6,15 +6,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.stream2 import Stream2
-from gatewayd.proxy.transport2 import StreamTransport, accept_of
+from gatewayd.proxy.http2.stream import Stream2
+from gatewayd.proxy.http2.transport import StreamTransport, accept_of
 from gatewayd.wire import fields2
 from gatewayd.wire.frames import ErrorCode, StreamFault
 from gatewayd.wire.refused import Refused
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
-    from gatewayd.proxy.upstream2 import Upstream2
+    from gatewayd.proxy.http2.upstream import Upstream2
     from gatewayd.wire.response_head import ResponseHead
 
 MAX_INTERIMS = 16

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.proxy.subrequest import Subrequest
 
 if TYPE_CHECKING:
-    from gatewayd.proxy.authorization import Guard
+    from gatewayd.proxy.authorization.guard import Guard
     from gatewayd.proxy.exchange import Exchange
     from gatewayd.routing.authorization import Question
     from gatewayd.upstream.backend import Backend

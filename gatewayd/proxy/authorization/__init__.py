@@ -1,0 +1,1 @@
+"""Requests that wait until a service allows them (GEP-1494)."""

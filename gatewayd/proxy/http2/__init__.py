@@ -1,0 +1,1 @@
+"""HTTP/2 on both sides of an exchange (RFC 9113)."""
