@@ -12,7 +12,7 @@ import re
 from gatewayd.wire.fields import Fields, allowed_trailers, without
 from gatewayd.wire.framing import UNTIL_END
 from gatewayd.wire.head import RequestHead
-from gatewayd.wire.hpack import Field
+from gatewayd.wire.hpack_table import Field
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.response_head import ResponseHead
 from gatewayd.wire.sorter2 import REQUESTS, RESPONSES, TRAILERS, Malformed, pseudo_fields

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from gatewayd.wire.fields2 import request_head, response_head, split_target
 from gatewayd.wire.head import RequestHead
-from gatewayd.wire.hpack import Field, Stem
+from gatewayd.wire.hpack import Stem
+from gatewayd.wire.hpack_table import Field
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.response_head import ResponseHead
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gatewayd.wire.hpack import DEFAULT_TABLE, ENTRY_OVERHEAD, STATIC_TABLE, Field
+from gatewayd.wire.hpack_table import DEFAULT_TABLE, ENTRY_OVERHEAD, STATIC_TABLE, Field
 
 # Names whose values a connection sees again and again. All others are sent as literals: paths, dates, lengths, tags,
 # ages and request ids would fill the table; what describes one client differs from request to request to a backend.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gatewayd.wire.fields import FORBIDDEN_TRAILERS
-from gatewayd.wire.hpack import Field
+from gatewayd.wire.hpack_table import Field
 from gatewayd.wire.refused import Refused
 
 

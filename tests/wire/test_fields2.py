@@ -14,8 +14,9 @@ from gatewayd.wire.fields2 import request_head, response_head, trailer_block, tr
 from gatewayd.wire.frames import PREFACE, headers, settings
 from gatewayd.wire.framing import CHUNKED, UNTIL_END
 from gatewayd.wire.head import HeadLimits, RequestHead, parse_request
-from gatewayd.wire.hpack import Decoder, Field
+from gatewayd.wire.hpack import Decoder
 from gatewayd.wire.hpack_encode import Encoder
+from gatewayd.wire.hpack_table import Field
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.response_head import ResponseHead, parse_response
 from gatewayd.wire.sorter2 import REQUESTS, Malformed

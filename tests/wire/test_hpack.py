@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.wire import hpack, huffman
-from gatewayd.wire.hpack import Decoder, Field, FieldLimits, HpackError, TooLarge
+from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge
 from gatewayd.wire.hpack_encode import Encoder
+from gatewayd.wire.hpack_table import Field
 
 LIMITS = FieldLimits()
 _CODER = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)

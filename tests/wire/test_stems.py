@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gatewayd.wire.fields2 import request_head
 from gatewayd.wire.head import RequestHead
 from gatewayd.wire.heads2 import Heads
-from gatewayd.wire.hpack import Decoder, Field, FieldLimits, HpackError, TooLarge
+from gatewayd.wire.hpack import Decoder, FieldLimits, HpackError, TooLarge
+from gatewayd.wire.hpack_table import Field
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.sorter2 import Malformed
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.http2.stream import Stream2
     from gatewayd.proxy.runtime import Runtime
     from gatewayd.wire.fields import Fields
-    from gatewayd.wire.hpack import Field
+    from gatewayd.wire.hpack_table import Field
 
 INITIAL_WINDOW = 65535  # RFC 9113 section 6.9.2
 MAX_FRAME = 16384
