@@ -30,15 +30,24 @@ def wait_until(condition: Callable[[], T | None], what: str, patience: float = P
     return value
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody listens on, outside the range from which the kernel takes ports for connections."""
+    """A port that nobody listens on, outside the range from which the kernel takes ports for connections.
+
+    Never the same one twice: until somebody binds it, a port that was given away still looks free.
+    """
     while True:
         port = random.SystemRandom().randrange(10240, 32000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("", port))
             except OSError:
                 continue
+        _given.add(port)
         return port
 
 
@@ -143,3 +152,5 @@ class Gateway(Process):
         command += ["--admin", f"127.0.0.1:{self.admin}", "--port-map", mapped, *options]
         super().__init__(command)
         self.line("gatewayd ready:")
+        taken = [line for line in self.lines if "cannot listen on" in line]
+        assert not taken, f"what this test sends would reach somebody else: {taken}"

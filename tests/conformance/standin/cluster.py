@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.conformance.standin.kinds import CRD_GROUP, Kinds
 from tests.conformance.standin.slices import Slices
 from tests.conformance.standin.statuses import Statuses
 from tests.conformance.standin.store import Store
+from tests.processes import free_port
 
 HOST = "127.0.0.1"
 PODS = "127.88"  # network of the pods' addresses
@@ -132,10 +132,3 @@ async def stop(process: asyncio.subprocess.Process) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-def free_port() -> int:
-    """A port that is free on HOST."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
