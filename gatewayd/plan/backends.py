@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from gatewayd.plan import grants, xbackends
+from gatewayd.api.objects import Object
+from gatewayd.plan import appprotocols, grants, xbackends
 from gatewayd.plan.conditions import Verdict
 from gatewayd.plan.grants import Reference
 from gatewayd.plan.parts import spec
@@ -13,12 +14,6 @@ from gatewayd.plan.targets import BACKEND_KINDS, BackendKind
 
 Traffic = Literal["http", "grpc", "tcp", "udp"]
 
-# Service.spec.ports[].appProtocol that says more than "HTTP/1.1" (KEP-3726). Everything else is served as HTTP/1.1.
-PROTOCOLS: dict[str, Literal["http1", "h2c", "ws"]] = {
-    "kubernetes.io/h2c": "h2c",
-    "kubernetes.io/ws": "ws",
-    "kubernetes.io/wss": "ws",
-}
 _TAKEN: dict[Traffic, str] = {"http": "HTTP requests", "grpc": "gRPC", "tcp": "streams", "udp": "datagrams"}
 COMING_KINDS = {("multicluster.x-k8s.io", "ServiceImport")}
 
@@ -68,7 +63,7 @@ def resolve(ref: Any, kind: str, namespace: str, traffic: Traffic, reads: Reads)
         return Resolved(None, verdict, f"write the {target}, or correct the name")
     if target == "XBackend":
         return _resolve_outside(reference, ref.port, spec(item), traffic, reads)
-    return _resolve_port(reference, ref.port, spec(item), traffic, reads)
+    return _resolve_port(reference, ref.port, item, traffic, reads)
 
 
 def _resolve_outside(reference: Reference, number: int | None, wanted: Any, traffic: Traffic, reads: Reads) -> Resolved:
@@ -109,7 +104,8 @@ def _wrong_kind(reference: Reference) -> Resolved:
     return Resolved(None, Verdict("InvalidKind", message), "refer to a Service or an XBackend", coming)
 
 
-def _resolve_port(reference: Reference, number: int | None, service: Any, traffic: Traffic, reads: Reads) -> Resolved:
+def _resolve_port(reference: Reference, number: int | None, item: Object, traffic: Traffic, reads: Reads) -> Resolved:
+    service: Any = spec(item)
     ports = [port for port in service.ports if port.port == number]
     if number is None or (not ports and not (service.type == "ExternalName" and not service.ports)):
         offered = ", ".join(str(port.port) for port in service.ports) or "none"
@@ -121,23 +117,26 @@ def _resolve_port(reference: Reference, number: int | None, service: Any, traffi
     if ports and port is None:
         verdict = Verdict("UnsupportedProtocol", f"port {number} of {reference} is no {transport} port")
         return Resolved(None, verdict, f"name a port with protocol {transport}")
-    return _judge_traffic(reference, backend, port, traffic, reads)
+    return _judge_traffic(item, backend, port, traffic, reads)
 
 
-def _judge_traffic(reference: Reference, backend: Backend, port: Any, traffic: Traffic, reads: Reads) -> Resolved:
+def _judge_traffic(item: Object, backend: Backend, port: Any, traffic: Traffic, reads: Reads) -> Resolved:
+    """Streams pass whatever their port speaks; requests are spoken as it asks, or refused (GEP-1911)."""
     if traffic not in {"http", "grpc"}:
         return Resolved(backend)
-    protocol = protocol_of(port)
-    if traffic == "grpc" and protocol == "ws":
-        message = f"appProtocol {port.app_protocol} of {reference} port {backend.port} carries no gRPC"
-        return Resolved(None, Verdict("UnsupportedProtocol", message), "use a port that speaks HTTP/2")
-    if traffic == "grpc" and protocol != "h2c":
-        backend = backend._replace(protocol="h2c")
     policy = _policy_for(backend, port, reads)
-    return _guarded(reference, backend, policy) if policy else Resolved(backend)
+    refusal = None if policy and appprotocols.wants_tls(port) else appprotocols.refusal(port, traffic == "grpc")
+    if refusal is not None:
+        reads.place(item)
+        place = item.source(("spec", "ports", spec(item).ports.index(port), "appProtocol"))
+        verdict = Verdict("UnsupportedProtocol", f"{item.title} port {backend.port}: {refusal.message}")
+        return Resolved(None, verdict, f"{refusal.hint} ({place})")
+    if traffic == "grpc" and appprotocols.spoken(port) != "h2c":
+        backend = backend._replace(protocol="h2c")
+    return _guarded(item.title, backend, policy) if policy else Resolved(backend)
 
 
-def _guarded(reference: Reference, backend: Backend, policy: str) -> Resolved:
+def _guarded(reference: Reference | str, backend: Backend, policy: str) -> Resolved:
     message = f"BackendTLSPolicy {policy} is not served yet: requests to {reference} are refused, not sent in clear"
     return Resolved(backend, Verdict("BackendTLSPolicyNotServed", message), "", True)
 
@@ -146,11 +145,6 @@ def port_of(service: Any, number: int, transport: str = "TCP") -> Any:
     """The port of a Service spec with that number (TCP and UDP may share one), or None."""
     ports = (port for port in service.ports if port.port == number)
     return next((port for port in ports if port.protocol == transport), None)
-
-
-def protocol_of(port: Any) -> Literal["http1", "h2c", "ws"]:
-    """What to speak on a Service port (None for an ExternalName without ports)."""
-    return PROTOCOLS.get((port.app_protocol if port is not None else None) or "", "http1")
 
 
 def _policy_for(backend: Backend, port: Any, reads: Reads) -> str:

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from gatewayd.api.objects import Object
 from gatewayd.api.problem import Problem
 from gatewayd.plan import policies, xbackends
-from gatewayd.plan.backends import Backend, port_of, protocol_of
+from gatewayd.plan.appprotocols import spoken
+from gatewayd.plan.backends import Backend, port_of
 from gatewayd.plan.parts import resource, spec
 from gatewayd.plan.problems import warn
 from gatewayd.plan.reads import SERVICE_NAME, Reads
@@ -61,7 +62,7 @@ def _inside(backend: Backend, service: Object, reads: Reads) -> Located:
     plan = BackendPlan(
         key=backend.key,
         endpoints=endpoints,
-        protocol=backend.protocol or protocol_of(port),
+        protocol=backend.protocol or spoken(port),
         dns=dns,
         draining=tuple(one for one in dict.fromkeys(found.draining) if one not in endpoints),
     )
@@ -75,7 +76,7 @@ def _external(backend: Backend, service: Any, port: Any) -> BackendPlan:
     """ExternalName: a DNS name outside; a numeric targetPort is the port there."""
     target = port.target_port if port is not None else None
     number = target if isinstance(target, int) and target > 0 else backend.port
-    protocol = backend.protocol or protocol_of(port)
+    protocol = backend.protocol or spoken(port)
     return BackendPlan(key=backend.key, protocol=protocol, dns=(service.external_name.rstrip("."), number))
 
 

@@ -55,25 +55,6 @@ def test_an_unresolved_backend_keeps_its_weight_and_is_answered_500(
     ]
 
 
-PROTOCOLS = [
-    (None, "http1"),
-    ("http", "http1"),
-    ("https", "http1"),  # says nothing about this hop without a BackendTLSPolicy
-    ("kubernetes.io/h2c", "h2c"),
-    ("kubernetes.io/ws", "ws"),
-    ("kubernetes.io/wss", "ws"),
-    ("example.com/own", "http1"),  # must not make a backend invalid
-]
-
-
-@pytest.mark.parametrize(("protocol", "expected"), PROTOCOLS)
-def test_app_protocol(protocol: str | None, expected: str) -> None:
-    port = {"port": 80, **({"appProtocol": protocol} if protocol else {})}
-    result = plan(route(), service("cart", port), endpoint_slice("127.0.0.1"))
-    assert resolved(result) == "True/ResolvedRefs"
-    assert result.snapshot.backends["shop/cart:80"].protocol == expected
-
-
 def test_a_tcp_route_does_not_mind_what_its_backend_speaks() -> None:
     listener = {"name": "tcp", "port": 9000, "protocol": "TCP"}
     texts = [gateway("edge", listener), route(kind="TCPRoute"), H2C, endpoint_slice("127.0.0.1")]

@@ -81,8 +81,8 @@ def speaking(protocol: str | None) -> str:
     return service("cart", port) + endpoint_slice("127.0.0.1")
 
 
-@pytest.mark.parametrize("protocol", [None, "http", "example.com/own"])
-def test_calls_are_http2_whatever_the_service_says(protocol: str | None):
+@pytest.mark.parametrize("protocol", [None, "http", "HTTP"])
+def test_calls_are_http2_also_where_the_service_speaks_http1(protocol: str | None):
     result = plan(calls(), route("cart"), speaking(protocol))
     assert {key: one.protocol for key, one in result.snapshot.backends.items()} == {
         "shop/cart:80": "http1",  # the HTTPRoute's
