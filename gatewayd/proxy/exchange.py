@@ -309,6 +309,8 @@ class Exchange:
         """The backend opens a tunnel (101); `data` is what came of it with the head."""
         self.status = 101
         self.answered = monotonic()
+        for edit in self.reply_edits:
+            head.block = edit.apply(head.block)
         if (sessions := self.rule.sessions) is not None:  # type: ignore[union-attr]
             session.tell(self, sessions, head)
         self.down.switch(head, up, data)

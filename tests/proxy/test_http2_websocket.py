@@ -15,7 +15,8 @@ from gatewayd.proxy.http2.request import RequestStream
 from gatewayd.proxy.http2.response import ResponseStream
 from gatewayd.proxy.http2.transport import StreamTransport, accept_of
 from gatewayd.proxy.tunnel import Tunnel
-from tests.proxy.conversation import Backend, Client, Conversation, message
+from gatewayd.routing.snapshot import Edit, Filters
+from tests.proxy.conversation import Backend, Client, Conversation, message, rule
 from tests.proxy.peers import PROTOCOLS, Backend2, Client2
 from tests.proxy.test_http2_pairs import nothing_is_left
 
@@ -148,6 +149,30 @@ def test_bytes_pass_in_both_directions(ends: tuple[Conversation, Any, Any]) -> N
     line = talk.line
     assert (line["status"], line["bytes_in"], line["bytes_out"], line["reason"]) == (101, 18, 18, "")
     nothing_is_left(talk)
+
+
+@pytest.mark.parametrize("client", PROTOCOLS)
+@pytest.mark.parametrize("backend", PROTOCOLS)
+def test_the_answer_that_opens_it_is_edited(start: Start, client: str, backend: str) -> None:
+    """As any other answer is (ResponseHeaderModifier)."""
+    edit = Edit(set=((b"sec-websocket-protocol", b"chat"),), add=((b"x-seen", b"yes"),))
+    talk = start(rule(filters=Filters(response=edit)), protocol=PROTOCOLS[backend])
+    one, other = client_of(talk, client), backend_of(talk, backend)
+    if backend == "h1":
+        key = re.findall(rb"(?i)\r\nsec-websocket-key: (.*?)\r\n", other.takes())[0]
+        upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Protocol: talk")
+        accept = f"Sec-WebSocket-Accept: {accept_of(key).decode()}"
+        other.sends(message("HTTP/1.1 101 Switching Protocols", *upgrade, accept))
+    else:
+        other.answers(1, 200, ("sec-websocket-protocol", "talk"), end=False)
+    if client == "h1":
+        head = one.takes()
+        assert head.count(b"\r\nsec-websocket-protocol: chat\r\nx-seen: yes\r\n") == 1
+        assert b"talk" not in head
+    else:
+        one.settle()
+        assert one.messages[1].fields[b"sec-websocket-protocol"] == b"chat"
+        assert one.messages[1].fields[b"x-seen"] == b"yes"
 
 
 def test_many_bytes_pass(ends: tuple[Conversation, Any, Any]) -> None:
