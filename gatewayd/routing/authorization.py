@@ -64,6 +64,19 @@ class Verdict(NamedTuple):
 _OF_THE_ANSWER = frozenset(
     b"content-type content-encoding content-language content-location content-range date".split()
 )
+# Fields of a denial that say nothing to a client that gets no body, or that are not for a service to say.
+_NOT_OF_CALLS = _OF_THE_ANSWER | frozenset(b"etag last-modified grpc-status grpc-message".split())
+
+
+def refusal(verdict: Verdict, reason: bytes) -> bytes:
+    """The lines of a denial for a client that calls by gRPC: the service's own fields, and its body as the message
+    unless that is a page.
+    """
+    fields = split_block(verdict.block)
+    names = dict(fields)
+    page = b"content-encoding" in names or names.get(b"content-type", b"").lower().startswith(b"text/html")
+    start = grpc.refusal(verdict.status, reason, b"" if page else verdict.body)
+    return join_block(start + [pair for pair in fields if pair[0] not in _NOT_OF_CALLS])
 
 
 class HttpAuthorizer:

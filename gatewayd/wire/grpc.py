@@ -62,6 +62,28 @@ def trailers(status: int, reason: bytes) -> bytes:
     return b"\r\ngrpc-status: %d\r\ngrpc-message: %b" % (status_of(status), _words(reason))
 
 
+def refusal(status: int, reason: bytes, text: bytes) -> Fields:
+    """As `trailers_only`, without :status, and with somebody's own text where a field can carry it."""
+    fields = trailers_only(status, reason)[1:]
+    message = _message(text)
+    return [*fields[:-1], (b"grpc-message", message)] if message else fields
+
+
+_LONGEST_MESSAGE = 1024  # bytes of text; many clients take 8 KiB of fields
+_ENCODED = re.compile(rb"[^ -$&-~]")
+
+
+def _message(text: bytes) -> bytes:
+    """Text as a field says it (gRPC protocol, "Status-Message"); b"" where it is too long, or not UTF-8."""
+    if len(text) > _LONGEST_MESSAGE:
+        return b""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return b""
+    return _ENCODED.sub(lambda found: b"%%%02X" % found.group()[0], text.strip())
+
+
 def _words(reason: bytes) -> bytes:
     return b"gateway: " + reason.replace(b"_", b" ")
 

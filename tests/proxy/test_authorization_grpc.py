@@ -220,12 +220,46 @@ def test_a_client_of_grpc_gets_a_status(talk: Conversation):
         stream = client.asks("POST", "/a.B/C", ("content-type", "application/grpc"), ("te", "trailers"))
         service = service or Service(talk.backend())
         service.asked(2 * number + 1)
-        service.says(denies(status=HttpStatus(code=code), body="no"), 2 * number + 1)
+        service.says(denies(status=HttpStatus(code=code)), 2 * number + 1)
         client.settle()
         found = client.messages[stream]
         assert (found.status, found.fields[b"grpc-status"], found.ended) == (200, expected, True)
         assert found.fields[b"grpc-message"] == b"gateway: auth denied"
+        assert talk.line["status"] == code
     nothing_is_left(talk)
+
+
+HTML = option("Content-Type", "text/html; charset=utf-8")
+TOLD = [
+    (denies(body="no \u00fc, 100 %\n"), b"no %C3%BC, 100 %25"),
+    (denies(body="<html>", headers=[HTML]), b"gateway: auth denied"),
+    (denies(body="x" * 1025), b"gateway: auth denied"),
+    (denies(headers=[option("grpc-status", "0"), option("grpc-message", "fine")]), b"gateway: auth denied"),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), TOLD)
+def test_a_client_of_grpc_is_told_why(talk: Conversation, answer: CheckResponse, expected: bytes):
+    """As Envoy does it: the body is the message, the fields are metadata."""
+    answer.denied_response.headers.append(option("www-authenticate", "Bearer"))
+    client = Client2(talk)
+    stream = client.asks("POST", "/a.B/C", ("content-type", "application/grpc"), ("te", "trailers"))
+    service = Service(talk.backend())
+    service.asked()
+    service.says(answer)
+    client.settle()
+    found = client.messages[stream]
+    assert (found.status, found.fields[b"content-type"], found.ended) == (200, b"application/grpc", True)
+    assert (found.fields[b"grpc-status"], found.fields[b"grpc-message"]) == (b"7", expected)
+    assert (found.fields[b"www-authenticate"], found.body) == (b"Bearer", b"")
+    assert (talk.line["status"], talk.line["reason"]) == (403, "auth_denied")
+
+
+def test_over_http1_nobody_calls(talk: Conversation):
+    """What says that it is gRPC there takes the answer as any other client."""
+    client, service = asked(talk, message("GET / HTTP/1.1", "Host: a", "Content-Type: application/grpc"))
+    service.says(denies(body="why"))
+    assert client.takes().endswith(b"\r\n\r\nwhy")
 
 
 def test_a_client_of_grpc_when_the_service_is_gone(talk: Conversation):

@@ -15,7 +15,7 @@ from gatewayd.proxy.authorization.bodies import OVERFLOW
 from gatewayd.proxy.blame import blame
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.replies import PHRASES
-from gatewayd.routing.authorization import Facts, NoVerdictError, Verdict
+from gatewayd.routing.authorization import Facts, NoVerdictError, Verdict, refusal
 from gatewayd.routing.cors import CrossOriginEdit
 from gatewayd.wire import grpc
 from gatewayd.wire.own_heads import response_head
@@ -185,25 +185,32 @@ class Guard:
         exchange.go_on(self._step, self._share)
 
     def _deny(self, verdict: Verdict) -> None:
-        """The client gets the service's answer; one that calls by gRPC gets a status that it understands."""
+        """The client gets the service's answer; one that calls by gRPC gets it as a status that it understands."""
         exchange = self._exchange
-        block, body = verdict.block, verdict.body
-        if not (block or body) or grpc.is_grpc(exchange.head.value(b"content-type")):
-            exchange.reply(verdict.status, DENIED)
+        status, block, body = verdict.status, verdict.block, verdict.body
+        if not (block or body):
+            exchange.reply(status, DENIED)
             return
+        if self._is_call():
+            status, block, body = 200, refusal(verdict, DENIED), b""
         if b"\r\ndate:" not in block.lower():
             block += b"\r\ndate: " + exchange.port.runtime.date
         for edit in exchange.reply_edits:
             if isinstance(edit, CrossOriginEdit):
                 block = edit.apply(block)
-        if exchange.head.method == b"HEAD" or verdict.status in _NO_BODY:
+        if exchange.head.method == b"HEAD" or status in _NO_BODY:
             body = b""
-        head = response_head(verdict.status, PHRASES.get(verdict.status, b""), block, len(body))
+        head = response_head(status, PHRASES.get(status, b""), block, len(body))
         exchange.status = verdict.status
         exchange.reason = DENIED
         exchange.bytes_out = len(body)
         exchange.down.reply_head(head, body, True, b"")
         exchange.finish(monotonic())
+
+    def _is_call(self) -> bool:
+        """Whether the client takes answers of gRPC; over HTTP/1.1 nobody does."""
+        exchange = self._exchange
+        return hasattr(exchange.down, "connection") and grpc.is_grpc(exchange.head.value(b"content-type"))
 
     def fail(self, reason: bytes) -> None:
         """There is no answer; `reason` says what became of the question."""
