@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.watch import Watch
+
 if TYPE_CHECKING:
     from gatewayd.proxy.pipe import Pipe
     from gatewayd.proxy.stream import Stream
@@ -27,6 +29,7 @@ class Direction:
         "_rest",
         "_seen",
         "_seen_at",
+        "_watch",
         "done",
         "moved",
         "source",
@@ -41,6 +44,7 @@ class Direction:
         self.done = False
         self.moved = 0
         self._loop = stream.runtime.loop
+        self._watch = Watch(self._loop, source.fileno())
         self._rest = b""
         self._full = 0
         self._pipe: Pipe | None = None
@@ -49,7 +53,7 @@ class Direction:
 
     def start(self) -> None:
         """Read from the source whenever it has something."""
-        self._loop.add_reader(self.source.fileno(), self._read)
+        self._watch.start(self._read)
 
     def last_sweep(self, now: float) -> float:
         """When this direction was last seen to have moved."""
@@ -91,12 +95,12 @@ class Direction:
         self.stream.moved(self, size)
 
     def _await_target(self, callback: Any) -> None:
-        self._loop.remove_reader(self.source.fileno())
+        self._watch.stop()
         self._loop.add_writer(self.target.fileno(), callback)
 
     def _await_source(self, callback: Any) -> None:
         self._loop.remove_writer(self.target.fileno())
-        self._loop.add_reader(self.source.fileno(), callback)
+        self._watch.start(callback)
 
     def _write_rest(self) -> None:
         try:
@@ -114,7 +118,7 @@ class Direction:
     def _finish(self) -> None:
         """The source will send no more: tell the target."""
         self.done = True
-        self._loop.remove_reader(self.source.fileno())
+        self._watch.stop()
         self._close_pipe()
         try:
             self.target.shutdown(socket.SHUT_WR)
@@ -130,7 +134,7 @@ class Direction:
         if self._pipe is None:
             self._full = -1000  # none to be had: go on as before for a while
         else:
-            self._loop.add_reader(self.source.fileno(), self._splice)
+            self._watch.start(self._splice)
 
     def _splice(self) -> None:
         """Fill the pipe from the source, empty it into the target."""
@@ -152,7 +156,7 @@ class Direction:
 
     def _drain_pipe(self) -> None:
         self._loop.remove_writer(self.target.fileno())
-        self._loop.add_reader(self.source.fileno(), self._splice)
+        self._watch.start(self._splice)
         self._splice()
 
     def _close_pipe(self) -> None:
@@ -162,6 +166,6 @@ class Direction:
 
     def stop(self) -> None:
         """Leave the loop; the sockets are about to be closed."""
-        self._loop.remove_reader(self.source.fileno())
+        self._watch.stop()
         self._loop.remove_writer(self.target.fileno())
         self._close_pipe()

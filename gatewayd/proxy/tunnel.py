@@ -8,6 +8,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.deadline import NEVER
+from gatewayd.proxy.gone import GONE
+from gatewayd.proxy.reset import reset, reset_at_close
 from gatewayd.wire.websocket import LONGEST_HEAD, at_border, going_away
 
 if TYPE_CHECKING:
@@ -77,15 +79,21 @@ class Tunnel:
     def expire(self, now: float) -> None:
         """Idle for too long."""
         self._exchange.reason = b"tunnel_timeout"
-        self.transport.abort()
-        self.server.transport.abort()
+        reset(self.client.transport)
+        reset(self.server.transport)
 
     def go_away(self) -> None:
-        """The tunnel is about to be cut: say so to both ends, as far as a frame may follow what each was sent last."""
+        """The tunnel is about to be cut: say so to both ends, as far as a frame may follow what each was sent last.
+        What is cut elsewhere must not look complete.
+        """
         for sender, key in ((self.server, b""), (self.client, token_bytes(4))):
             target = sender.peer.transport
-            if not sender.ended and not target.is_closing() and at_border(sender.start, sender.size, masked=bool(key)):
+            if sender.ended or target.is_closing():
+                continue
+            if at_border(sender.start, sender.size, masked=bool(key)):
                 target.write(going_away(key))
+            elif (sock := target.get_extra_info("socket")) is not None:
+                reset_at_close(sock)
 
     @property
     def transport(self) -> Any:
@@ -112,7 +120,7 @@ class TunnelEnd(asyncio.Protocol):
 
     def __init__(self, tunnel: Tunnel, transport: Any) -> None:
         self.tunnel = tunnel
-        self.transport = transport
+        self.transport: Any = transport
         self.ended = False
         self.size = 0
         self.start = b""
@@ -138,12 +146,13 @@ class TunnelEnd(asyncio.Protocol):
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.transport = GONE  # its descriptor may be another connection's by now
         peer = self.peer.transport
         if not peer.is_closing():
             if error is None:
                 peer.close()
-            else:
-                peer.abort()
+            else:  # a stream that was cut must not look complete at the other end
+                reset(peer)
         self.tunnel.lost()
 
     def pause_writing(self) -> None:

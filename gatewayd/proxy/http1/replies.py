@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
-from gatewayd.proxy.reset import reset_at_close
+from gatewayd.proxy.reset import reset
 from gatewayd.wire.body import chunks, last_chunk
 from gatewayd.wire.fields import allowed_trailers
 
@@ -137,10 +137,7 @@ class Replies1(asyncio.BaseProtocol):
         lasts until the close (HTTP/1.0), only a reset can say so.
         """
         self.keep = False
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            reset_at_close(sock)
-        self.transport.abort()
+        reset(self.transport)
 
     def cut(self, status: int, reason: bytes) -> None:
         """The response takes too long: HTTP/1.1 has no other way to say so."""

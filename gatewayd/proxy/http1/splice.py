@@ -13,7 +13,10 @@ short bodies, chunks, whatever comes after the body) stays with the transports.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+
+from gatewayd.proxy.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,13 +51,26 @@ class Owner(Protocol):
 class Splice:
     """`left` bytes, still to be taken from the source. It owns two descriptors and a pipe until `stop`."""
 
-    __slots__ = ("_high", "_loop", "_owner", "_pipe", "_rests", "_runtime", "_source", "_target", "_transport", "left")
+    __slots__ = (
+        "_high",
+        "_loop",
+        "_owner",
+        "_pipe",
+        "_rests",
+        "_runtime",
+        "_source",
+        "_target",
+        "_transport",
+        "_watch",
+        "left",
+    )
 
     def __init__(self, runtime: Runtime, owner: Owner, pipe: Pipe, ends: tuple[Any, Any], left: int) -> None:
         source, self._transport = ends
         # An event loop watches the transports' own descriptors for them; others of the same sockets are ours to watch.
         self._source, self._target = _others(source, self._transport)
         self._loop = runtime.loop
+        self._watch = Watch(self._loop, self._source)
         self._owner = owner
         self._runtime = runtime
         self._pipe = pipe
@@ -84,7 +100,7 @@ class Splice:
         if not self._transport.get_write_buffer_size():
             self._transport.set_write_buffer_limits(high=self._high)
             self._loop.remove_writer(self._target)
-            self._loop.add_reader(self._source, self._guard, self._move)
+            self._watch.start(partial(self._guard, self._move))
 
     def _move(self) -> None:
         """Take what the source has, give it to the target."""
@@ -116,7 +132,7 @@ class Splice:
     def _rest(self) -> None:
         if not self._rests:
             self._rests = True
-            self._loop.remove_reader(self._source)
+            self._watch.stop()
             self._loop.add_writer(self._target, self._guard, self._give)
         self._owner.splice_rests()
 
@@ -124,14 +140,14 @@ class Splice:
         if self._rests:
             self._rests = False
             self._loop.remove_writer(self._target)
-            self._loop.add_reader(self._source, self._guard, self._move)
+            self._watch.start(partial(self._guard, self._move))
             self._owner.splice_goes_on()
         if not self.left:
             self._owner.spliced_all()
 
     def stop(self) -> None:
         """Leave the sockets to their transports; what the pipe still holds is lost."""
-        self._loop.remove_reader(self._source)
+        self._watch.stop()
         self._loop.remove_writer(self._target)
         os.close(self._source)
         os.close(self._target)
