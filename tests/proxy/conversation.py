@@ -13,7 +13,7 @@ before it returns, bytes that come while reading is paused wait, and `connection
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gatewayd.proxy.http1.downstream import Downstream1
@@ -28,6 +28,7 @@ from gatewayd.routing.snapshot import (
     Settings,
     SharePlan,
     Snapshot,
+    Timeouts,
     difference,
 )
 from tests.proxy.fakes import Clock, Lines, Loop, Transport
@@ -46,6 +47,18 @@ def message(*lines: str, body: bytes = b"") -> bytes:
 GET = message("GET / HTTP/1.1", "Host: a")
 ASKED = message("GET / HTTP/1.1", "host: a")
 OK = message("HTTP/1.1 200 OK", "content-length: 2", body=b"ok")
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+def put(length: int, body: bytes = b"") -> bytes:
+    return message("PUT / HTTP/1.1", "Host: a", f"Content-Length: {length}", body=body)
+
+
+def status(data: bytes) -> int:
+    """Of the answer, which must be one."""
+    assert data.startswith(b"HTTP/1.1 "), data
+    assert data.count(b"HTTP/1.1 ") == 1, data
+    return int(data[9:12])
 
 
 class Peer:
@@ -125,6 +138,11 @@ def rule(*, backend: Any = "shop", filters: Any = None, share_filters: Any = Non
     """A rule to one backend, on every path."""
     shares = (SharePlan(backend=backend, filters=share_filters),) if backend else ()
     return RulePlan(index=more.pop("index", 0), shares=shares, filters=filters, **more)
+
+
+def limited(**timeouts: float) -> Any:
+    """A rule with these time-outs, in seconds."""
+    return rule(timeouts=Timeouts(**timeouts))
 
 
 class Conversation:
@@ -252,3 +270,6 @@ class Conversation:
     def line(self) -> dict[str, Any]:
         """The last access line."""
         return self.lines[-1]
+
+
+Start = Callable[..., Conversation]

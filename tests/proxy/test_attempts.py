@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gatewayd.proxy.attempts import Attempts
 from gatewayd.routing.snapshot import Retry, Timeouts
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
+from tests.proxy.conversation import ASKED, GET, OK, Start, limited, message, rule, status
 
-Start = Callable[..., Conversation]
 BROKEN = message("HTTP/1.1 500 Internal Server Error", "content-length: 4", body=b"ouch")
 BUSY = message("HTTP/1.1 503 Service Unavailable", "content-length: 4", body=b"busy")
 WAIT = 0.07  # more than the first wait before a retry
-
-
-def status(data: bytes) -> int:
-    """Of the answer, which must be one."""
-    assert data.startswith(b"HTTP/1.1 "), data
-    assert data.count(b"HTTP/1.1 ") == 1, data
-    return int(data[9:12])
-
-
-def limited(**timeouts: float) -> Any:
-    return rule(timeouts=Timeouts(**timeouts))
 
 
 def retried(attempts: int = 2, *codes: int, backoff: float = 0.05, **timeouts: float) -> Any:

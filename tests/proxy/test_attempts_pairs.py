@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.routing.snapshot import Filters, MirrorPlan, Retry, Timeouts
-from tests.proxy.conversation import Conversation, rule
+from tests.proxy.conversation import Start, rule
+from tests.proxy.pairs import PAIRS, Pair, nothing_is_left
 from tests.proxy.peers import BACKENDS, PROTOCOLS
-from tests.proxy.test_http2_pairs import PAIRS, Pair, nothing_is_left
 
-Start = Callable[..., Conversation]
 RETRY = rule(retry=Retry(2, (503,)), timeouts=Timeouts(backend_request=0.5))
 pairs = pytest.mark.parametrize(("client", "backend"), PAIRS)
 

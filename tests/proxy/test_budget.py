@@ -10,9 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from gatewayd.routing.snapshot import Retry, RetryBudgetPlan, Timeouts, difference
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
-Start = Callable[..., Conversation]
 BUSY = message("HTTP/1.1 503 Service Unavailable", "content-length: 4", body=b"busy")
 BROKEN = message("HTTP/1.1 500 Internal Server Error", "content-length: 4", body=b"ouch")
 POST = message("POST / HTTP/1.1", "Host: a")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import h2.settings
 import pytest
 
 from gatewayd.routing.snapshot import Timeouts
 from gatewayd.wire.frames import ErrorCode
-from tests.proxy.conversation import Conversation, rule
+from tests.proxy.conversation import Conversation, Start, rule
+from tests.proxy.pairs import nothing_is_left
 from tests.proxy.peers import Backend2, Client2, Message
-from tests.proxy.test_http2_pairs import nothing_is_left
 
-Start = Callable[..., Conversation]
 CALL = (("content-type", "application/grpc"), ("te", "trailers"))
 WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gatewayd.routing.snapshot import Cors, Filters, Redirect
-from tests.proxy.conversation import GET, OK, Conversation, message, rule
+from tests.proxy.conversation import GET, OK, Start, message, rule
 
-Start = Callable[..., Conversation]
 A = "Origin: https://a.com"
 PREFLIGHT = message("OPTIONS / HTTP/1.1", "Host: a", A, "Access-Control-Request-Method: PUT")
 CORS = Filters(cors=Cors((b"https://a.com",), methods=(b"PUT",)))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.proxy.conversation import ASKED, GET, OK, Client, Conversation, message
-
-Start = Callable[..., Conversation]
+from tests.proxy.conversation import ASKED, GET, OK, Client, Conversation, Start, message
 
 
 def refused(client: Client) -> bytes:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.routing.snapshot import Filters, PathEdit, Redirect
-from tests.proxy.conversation import GET, Conversation, message, rule
-
-Start = Callable[..., Conversation]
+from tests.proxy.conversation import GET, Conversation, Start, message, rule
 
 
 def redirected(talk: Conversation, target: str = "/a?b=c", host: str = "example.org:81", method: str = "GET") -> str:

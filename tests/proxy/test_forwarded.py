@@ -7,9 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gatewayd.routing.snapshot import Edit, Filters
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
-
-Start = Callable[..., Conversation]
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
 SPOOFED = (
     "X-Forwarded-For: 10.0.0.1",

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd.routing.snapshot import MatchPlan, RulePlan, SharePlan
-from tests.proxy.conversation import GET, OK, Conversation, message, rule
+from tests.proxy.conversation import GET, OK, Conversation, Start, message, rule
 from tests.proxy.fakes import Clock
 
-Start = Callable[..., Conversation]
 KEYS = [
     "time", "client", "method", "host", "path", "status", "bytes_in", "bytes_out", "duration", "upstream_time",
     "listener", "route", "rule", "backend", "reason", "request_id",

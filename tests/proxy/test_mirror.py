@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gatewayd.proxy.mirror import IN_FLIGHT, IN_FLIGHT_EACH
 from gatewayd.routing.snapshot import Edit, Filters, MirrorPlan, PathEdit
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
-Start = Callable[..., Conversation]
 PLACES = {"shop": (("10.0.0.1", 80),), "copy": (("10.0.0.2", 80),), "more": (("10.0.0.3", 80),)}
 COPY = MirrorPlan("copy")
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gatewayd.routing.snapshot import MatchPlan
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
-Start = Callable[..., Conversation]
 BLOCK = b"x" * 60_000
 
 

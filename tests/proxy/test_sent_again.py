@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message
-from tests.proxy.test_endings import put
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, put
 
-Start = Callable[..., Conversation]
 TWO = {"shop": (("10.0.0.1", 80), ("10.0.0.2", 80))}
 
 

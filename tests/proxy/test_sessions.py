@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 
 from gatewayd.proxy import session
 from gatewayd.routing.snapshot import AuthPlan, Edit, Filters, MirrorPlan, Persistence, Redirect
-from tests.proxy.conversation import GET, OK, Backend, Client, Conversation, message, rule
+from tests.proxy.conversation import GET, OK, Backend, Client, Conversation, Start, message, rule
 from tests.proxy.peers import Backend2
 from tests.proxy.sticky import (
     COOKIE,
@@ -29,8 +28,6 @@ from tests.proxy.sticky import (
     sticky,
     token_of,
 )
-
-Start = Callable[..., Conversation]
 
 
 class Wall:

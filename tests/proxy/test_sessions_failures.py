@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.routing.snapshot import Retry, Timeouts
-from tests.proxy.conversation import GET, OK, Client, Conversation, message
+from tests.proxy.conversation import GET, OK, Client, Conversation, Start, message
 from tests.proxy.sticky import TWO, answers, asked, exchange, get, moves, sticky, token_of
 
-Start = Callable[..., Conversation]
 BUSY = message("HTTP/1.1 503 Service Unavailable", "content-length: 4", body=b"busy")
 CLOSES = message("HTTP/1.1 200 OK", "content-length: 2", "connection: close", body=b"ok")
 

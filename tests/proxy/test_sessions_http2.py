@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.proxy.conversation import Conversation, message
+from tests.proxy.conversation import Conversation, Start, message
+from tests.proxy.http2.octets import ACCEPT, CONNECT, KEY
 from tests.proxy.peers import PROTOCOLS, Backend1, Backend2, Client1, Client2, Message
 from tests.proxy.sticky import COOKIE, FIELD, ONE, OTHER, TWO, moves, sticky, token_of
-from tests.proxy.test_http2_websocket import ACCEPT, CONNECT, KEY
 
-Start = Callable[..., Conversation]
 CLIENTS: dict[str, Any] = {"h1": Client1, "h2": Client2}
 BACKENDS: dict[str, Any] = {"h1": Backend1, "h2": Backend2}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,10 +9,9 @@ from msgspec.structs import replace
 
 from gatewayd.proxy.port import shared_settings
 from gatewayd.routing.snapshot import Settings, difference
-from tests.proxy.conversation import OK, Conversation, message
+from tests.proxy.conversation import OK, Conversation, Start, message
 from tests.proxy.peers import Client2
 
-Start = Callable[..., Conversation]
 PROXY = "192.0.2.0/24"  # clients are in it
 
 

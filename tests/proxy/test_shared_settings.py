@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec.structs import replace
 
 from gatewayd.proxy.http1.downstream import Downstream1
 from gatewayd.routing.snapshot import Settings, difference
-from tests.proxy.conversation import ASKED, CLIENT, GET, OK, Client, Conversation
+from tests.proxy.conversation import ASKED, CLIENT, GET, OK, Client, Conversation, Start
 from tests.proxy.peers import Backend2
-
-Start = Callable[..., Conversation]
 
 
 def other_client(talk: Conversation, **settings: float) -> Client:

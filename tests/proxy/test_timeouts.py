@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy.conversation import ASKED, GET, OK, message
-from tests.proxy.test_attempts import Start, limited, status
+from tests.proxy.conversation import ASKED, GET, OK, Start, limited, message, status
 
 LIMITS = [({"request": 0.5}, "request_timeout"), ({"backend_request": 0.5}, "backend_timeout")]
 

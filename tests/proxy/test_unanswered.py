@@ -10,9 +10,8 @@ import pytest
 from gatewayd.routing.snapshot import Timeouts
 from gatewayd.upstream.backend import UNANSWERED
 from gatewayd.upstream.endpoint import Endpoint
-from tests.proxy.conversation import GET, OK, Backend, Conversation, message, rule
+from tests.proxy.conversation import GET, OK, Backend, Conversation, Start, message, rule
 
-Start = Callable[..., Conversation]
 PAIR = {"shop": (("10.0.0.1", 80), ("10.0.0.2", 80))}
 LAST = message("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close", body=b"ok")
 UPGRADE = message("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket")

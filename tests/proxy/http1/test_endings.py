@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.routing.snapshot import MatchPlan
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
-
-Start = Callable[..., Conversation]
-CHUNKED = "Transfer-Encoding: chunked"
-
-
-def put(length: int, body: bytes = b"") -> bytes:
-    return message("PUT / HTTP/1.1", "Host: a", f"Content-Length: {length}", body=body)
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, put, rule
 
 
 def closing(response: bytes) -> bytes:

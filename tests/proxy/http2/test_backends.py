@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import h2.settings
 import pytest
 
 from gatewayd.wire import frames
-from tests.proxy.conversation import GET, Conversation, message
+from tests.proxy.conversation import GET, Conversation, Start, message
+from tests.proxy.pairs import nothing_is_left
 from tests.proxy.peers import Backend2, Client2, cut
-from tests.proxy.test_http2_pairs import nothing_is_left
 
-Start = Callable[..., Conversation]
 STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
 WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
 PROTOCOL_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL = 1, 2, 7, 8

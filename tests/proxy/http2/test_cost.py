@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.proxy.conversation import OK, Conversation, Peer
+from tests.proxy.conversation import OK, Peer, Start
 from tests.proxy.peers import Backend2, Client2
 
-Start = Callable[..., Conversation]
 STREAMS = 16
 FIELDS = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/"), ("user-agent", "x")]
 

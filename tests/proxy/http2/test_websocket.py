@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable
 from typing import Any
 
-import h2.settings
 import pytest
 
 from gatewayd.proxy.exchange import Exchange
@@ -16,14 +14,11 @@ from gatewayd.proxy.http2.response import ResponseStream
 from gatewayd.proxy.http2.transport import StreamTransport, accept_of
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.routing.snapshot import Edit, Filters
-from tests.proxy.conversation import Backend, Client, Conversation, message, rule
+from tests.proxy.conversation import Backend, Client, Conversation, Start, message, rule
+from tests.proxy.http2.octets import ACCEPT, CONNECT, KEY
+from tests.proxy.pairs import nothing_is_left
 from tests.proxy.peers import PROTOCOLS, Backend2, Client2
-from tests.proxy.test_http2_pairs import nothing_is_left
 
-Start = Callable[..., Conversation]
-CONNECT = h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL
-KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # both from RFC 6455 section 1.3
 ASK = message(
     "GET /ws HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Protocol: chat", f"Sec-WebSocket-Key: {KEY.decode()}",

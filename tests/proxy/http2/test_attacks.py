@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gatewayd.wire import frames
-from tests.proxy.conversation import OK, Conversation, message
+from tests.proxy.conversation import OK, Conversation, Start, message
+from tests.proxy.http2.octets import ask, body_in, goaways
+from tests.proxy.pairs import nothing_is_left
 from tests.proxy.peers import cut
-from tests.proxy.test_http2 import ask, goaways
-from tests.proxy.test_http2_pairs import nothing_is_left
-from tests.proxy.test_http2_windows import body_in
 
-Start = Callable[..., Conversation]
 HELLO = frames.PREFACE + frames.settings({})
 NO_ERROR, PROTOCOL_ERROR, FRAME_SIZE_ERROR, COMPRESSION_ERROR, CALM = 0, 1, 6, 9, 11
 LARGE = message("HTTP/1.1 200 OK", "content-length: 10000000")

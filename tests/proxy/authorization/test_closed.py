@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -13,22 +12,14 @@ from msgspec.structs import replace
 from gatewayd.proxy.authorization import guard as authorization
 from gatewayd.proxy.authorization.asking import ANSWER_BYTES
 from gatewayd.routing.snapshot import AuthPlan, Filters, difference
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
+from tests.proxy.authorization.service import NO, PLACES, QUESTION, YES, all_is_given_back, asked, guarded, outcome
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 from tests.proxy.peers import Client2, Message, take
-from tests.proxy.test_authorization import NO, PLACES, QUESTION, YES, asked, guarded, nothing_is_left
-
-Start = Callable[..., Conversation]
 
 
 @pytest.fixture
 def talk(start: Start) -> Conversation:
     return start(guarded(), endpoints=PLACES)
-
-
-def outcome(talk: Conversation) -> tuple[int, str, int]:
-    """Status, reason, and how many connections are asked for: none of them to the backend."""
-    assert not any(connect.address == ("10.0.0.1", 80) for connect in talk.loop.connects)
-    return talk.line["status"], talk.line["reason"], talk.asks
 
 
 # -- no answer ---------------------------------------------------------------------------------------------------------
@@ -55,7 +46,7 @@ def test_refused(talk: Conversation):
     assert client.takes().startswith(b"HTTP/1.1 503 ")
     assert outcome(talk) == (503, "auth_unreachable", 0)
     assert talk.runtime.counts.authorizations_failed == 1
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_another_endpoint_is_asked_once(start: Start):
@@ -80,7 +71,7 @@ def test_no_connection_in_time(start: Start):
     talk.client().sends(GET)
     talk.passes(2)
     assert outcome(talk) == (503, "auth_unreachable", 0)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_a_kept_connection_that_died_is_replaced_once(talk: Conversation):
@@ -94,7 +85,7 @@ def test_a_kept_connection_that_died_is_replaced_once(talk: Conversation):
     assert again.takes().startswith(b"POST / HTTP/1.1\r\n")
     again.leaves()
     assert outcome(talk) == (502, "auth_bad_answer", 0)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 @pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"])
@@ -108,7 +99,7 @@ def test_too_slow(talk: Conversation, part: bytes):
     assert client.takes().startswith(b"HTTP/1.1 504 ")
     assert outcome(talk) == (504, "auth_timeout", 0)
     assert service.state == "aborted"
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_the_time_is_a_setting(start: Start):
@@ -141,7 +132,7 @@ def test_an_answer_that_is_too_long(talk: Conversation, status: str):
     service.sends(b"x")
     assert outcome(talk) == (502, "auth_bad_answer", 0)
     assert client.takes().startswith(b"HTTP/1.1 502 ")
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_an_answer_of_the_greatest_length(talk: Conversation):
@@ -170,7 +161,7 @@ def test_broken_answers(talk: Conversation, answer: bytes):
     service.sends(answer)
     assert client.takes().startswith(b"HTTP/1.1 502 ")
     assert outcome(talk) == (502, "auth_bad_answer", 0)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 @pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\nx-us", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na"])
@@ -249,7 +240,7 @@ def test_a_defect_of_ours_is_no_leave(talk: Conversation, monkeypatch: pytest.Mo
     talk.runtime.errors.clear()
     assert client.takes().startswith(b"HTTP/1.1 500 ")
     assert outcome(talk) == (500, "exception", 0)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_an_endpoint_that_does_not_answer_is_left_out(start: Start):
@@ -292,7 +283,7 @@ def test_clients_that_leave_take_their_question_along(talk: Conversation):
     client, service = asked(talk)
     client.leaves()
     assert (service.state, outcome(talk)) == ("aborted", (0, "client_closed", 0))
-    nothing_is_left(talk)
+    all_is_given_back(talk)
     gone = talk.client()
     gone.sends(GET)
     gone.leaves()  # while the connection is being made: it serves the next
@@ -310,7 +301,7 @@ def test_a_client_of_http2_that_gives_up(talk: Conversation):
     service = talk.backend()
     client.resets(stream)
     assert (service.state, outcome(talk)) == ("aborted", (0, "client_reset", 0))
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 # -- reloads -----------------------------------------------------------------------------------------------------------

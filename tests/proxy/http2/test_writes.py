@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.wire import frames
-from tests.proxy.conversation import OK, Conversation, Peer
+from tests.proxy.conversation import OK, Conversation, Peer, Start
+from tests.proxy.pairs import nothing_is_left
 from tests.proxy.peers import Backend2, Client2, cut
-from tests.proxy.test_http2_pairs import nothing_is_left
 
-Start = Callable[..., Conversation]
 HEAD = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
 
 

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import accumulate, pairwise
 
 import h2.settings
-import hpack
 import pytest
 from h2.connection import H2Connection
-from hpack import NeverIndexedHeaderTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.wire import frames
-from tests.proxy.conversation import OK, Conversation, message
+from tests.proxy.conversation import OK, Conversation, Start, message
 from tests.proxy.fakes import Clock
+from tests.proxy.http2.octets import (
+    INTERNAL_ERROR,
+    NO_ERROR,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    WINDOW,
+    ask,
+    goaways,
+    response,
+)
+from tests.proxy.pairs import nothing_is_left
 from tests.proxy.peers import Backend1, Client2, cut
-from tests.proxy.test_http2_pairs import nothing_is_left
-
-Start = Callable[..., Conversation]
-WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
-NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR = 0, 1, 2, 3
-STREAM_CLOSED, REFUSED_STREAM, CANCEL = 5, 7, 8
-
-
-def response(size: int) -> bytes:
-    return message("HTTP/1.1 200 OK", f"content-length: {size}", body=b"x" * size)
-
 
 # -- streams -----------------------------------------------------------------------------------------------------------
 
@@ -198,16 +195,6 @@ def test_a_preface_that_does_not_come_in_time(start: Start) -> None:
     assert client.state != "open"
     talk.passes(3)
     nothing_is_left(talk)
-
-
-def ask(stream: int, path: str) -> bytes:
-    """HEADERS of a GET, from whoever does not hold its own state."""
-    pseudo = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", path)]
-    return frames.headers(stream, hpack.Encoder().encode([NeverIndexedHeaderTuple(*pair) for pair in pseudo]), True)
-
-
-def goaways(found: list[tuple[int, int, int, bytes]]) -> list[tuple[int, int]]:
-    return [frames.parse_goaway(payload, 0) for kind, _, _, payload in found if kind == frames.GOAWAY]
 
 
 def test_a_drain_lets_streams_finish(talk: Conversation) -> None:

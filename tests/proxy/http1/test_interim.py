@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.routing.snapshot import MatchPlan
-from tests.proxy.conversation import ASKED, GET, OK, Backend, Client, Conversation, message, rule
-
-Start = Callable[..., Conversation]
+from tests.proxy.conversation import ASKED, GET, OK, Backend, Client, Conversation, Start, message, rule
 
 EXPECTS = message("PUT / HTTP/1.1", "Host: a", "Content-Length: 2", "Expect: 100-continue")
 UPGRADE = message("GET /ws HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: WebSocket", "Sec-WebSocket-Key: k")

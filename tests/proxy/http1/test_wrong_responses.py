@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy.conversation import GET, OK, Conversation, message
-from tests.proxy.test_endings import CHUNKED
+from tests.proxy.conversation import CHUNKED, GET, OK, Conversation, message
 
 
 @pytest.mark.parametrize("spare", [OK, b"x"])

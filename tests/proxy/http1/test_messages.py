@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.routing.snapshot import Filters, MatchPlan, Redirect
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, message, rule
-
-Start = Callable[..., Conversation]
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
 
 def test_connections_persist_on_both_sides(talk: Conversation):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gatewayd.wire import frames
-from tests.proxy.conversation import Conversation
-from tests.proxy.peers import Client2, cut
-from tests.proxy.test_http2 import CANCEL, FLOW_CONTROL_ERROR, WINDOW, Start, ask, response
-from tests.proxy.test_http2_pairs import nothing_is_left
+from tests.proxy.conversation import Conversation, Start
+from tests.proxy.http2.octets import CANCEL, FLOW_CONTROL_ERROR, WINDOW, ask, body_in, response
+from tests.proxy.pairs import nothing_is_left
+from tests.proxy.peers import Client2
 
 # -- windows -----------------------------------------------------------------------------------------------------------
 
@@ -73,11 +73,6 @@ def test_windows_that_settings_make_negative(talk: Conversation) -> None:
     client.sends(frames.settings({frames.INITIAL_WINDOW_SIZE: 65_000}) + frames.window_update(0, 20_000))
     assert body_in(client.takes()) == 65_000
     nothing_is_left(talk)
-
-
-def body_in(data: bytes) -> int:
-    """Octets of DATA in these frames."""
-    return sum(len(payload) for kind, _, _, payload in cut(data) if kind == frames.DATA)
 
 
 def test_a_body_without_credit_is_bounded(talk: Conversation) -> None:

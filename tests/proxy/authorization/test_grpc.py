@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,12 +13,11 @@ from google.rpc.status_pb2 import Status
 
 from gatewayd.routing.snapshot import AuthPlan, Filters
 from gatewayd.wire import grpc
-from tests.proxy.conversation import GET, OK, Client, Conversation, message, rule
+from tests.proxy.authorization.service import PLACES, all_is_given_back
+from tests.proxy.conversation import GET, OK, Client, Conversation, Start, message, rule
 from tests.proxy.fakes import HERE
 from tests.proxy.peers import Backend2, Client2
-from tests.proxy.test_authorization import PLACES, nothing_is_left
 
-Start = Callable[..., Conversation]
 CALL = ("content-type", "application/grpc")
 YES = CheckResponse(status=Status(code=0))
 NO = CheckResponse(status=Status(code=7))
@@ -120,7 +118,7 @@ def test_a_body_that_is_longer_than_the_windows(start: Start):
     assert backend.takes().endswith(b"x" * 400_000)
     backend.sends(OK)
     assert client.takes() == OK
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_a_request_of_http2(talk: Conversation):
@@ -140,7 +138,7 @@ def test_questions_share_a_connection(talk: Conversation):
         service.asked(stream)
         service.says(NO, stream)
     assert all(client.takes().startswith(b"HTTP/1.1 403 Forbidden\r\n") for client in clients)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 # -- the answer --------------------------------------------------------------------------------------------------------
@@ -152,7 +150,7 @@ def test_allowed(talk: Conversation):
     backend = talk.backend()
     backend.sends(OK)
     assert client.takes() == OK
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_changes_of_the_request_and_of_the_response(talk: Conversation):
@@ -226,7 +224,7 @@ def test_a_client_of_grpc_gets_a_status(talk: Conversation):
         assert (found.status, found.fields[b"grpc-status"], found.ended) == (200, expected, True)
         assert found.fields[b"grpc-message"] == b"gateway: auth denied"
         assert talk.line["status"] == code
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 HTML = option("Content-Type", "text/html; charset=utf-8")
@@ -290,7 +288,7 @@ def test_an_http_service_behind_http2(start: Start):
     assert client.takes().removeprefix(OK) == message(
         "HTTP/1.1 401 Unauthorized", "x-why: no", "date: now", "content-length: 2", body=b"no"
     )
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 # -- no answer ---------------------------------------------------------------------------------------------------------
@@ -321,7 +319,7 @@ def test_broken_answers(talk: Conversation, body: bytes, status: str):
     service.says(body, status=status)
     assert client.takes().startswith(b"HTTP/1.1 502 ")
     assert (talk.line["reason"], talk.asks) == ("auth_bad_answer", 0)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_an_answer_that_is_too_long(talk: Conversation):
@@ -332,7 +330,7 @@ def test_an_answer_that_is_too_long(talk: Conversation):
     service.sends(1, b"x" * 6_000)
     assert client.takes().startswith(b"HTTP/1.1 502 ")
     assert (service.messages[1].reset, talk.line["reason"]) == (8, "auth_bad_answer")
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 HEADS: list[tuple[int, tuple[tuple[str, str], ...]]] = [
@@ -363,7 +361,7 @@ def test_a_reset_is_no_answer_and_a_refused_stream_is_tried_again(talk: Conversa
     again.says(YES)
     talk.backend().sends(OK)
     assert client.takes() == OK
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_too_slow(talk: Conversation):
@@ -374,7 +372,7 @@ def test_too_slow(talk: Conversation):
     assert client.takes().startswith(b"HTTP/1.1 504 ")
     service.settle()
     assert service.messages[1].reset == 8
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_a_client_that_leaves_cancels_the_call(talk: Conversation):
@@ -383,4 +381,4 @@ def test_a_client_that_leaves_cancels_the_call(talk: Conversation):
     service.settle()
     assert service.messages[1].reset == 8
     assert service.peer.state == "open"
-    nothing_is_left(talk)
+    all_is_given_back(talk)

@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from gatewayd.proxy.exchange import Exchange
 from gatewayd.proxy.http2.request import RequestStream
 from gatewayd.proxy.http2.response import ResponseStream
-from tests.proxy.conversation import Conversation
-from tests.proxy.peers import BACKENDS, CLIENTS, PROTOCOLS
-
-Start = Callable[..., Conversation]
-PAIRS = [(client, backend) for client in CLIENTS for backend in BACKENDS]
-
-
-class Pair:
-    """A client and, once there is one, the backend that it is joined with."""
-
-    def __init__(self, talk: Conversation, client: str, backend: str) -> None:
-        self.talk = talk
-        self.client: Any = CLIENTS[client](talk)
-        self._kind = BACKENDS[backend]
-        self.backend: Any = None
-
-    def asks(self, *arguments: Any, **options: Any) -> int:
-        stream: int = self.client.asks(*arguments, **options)
-        if self.backend is None:
-            self.backend = self._kind(self.talk.backend())
-        return stream
-
-    def settle(self) -> None:
-        for _ in range(4):  # windows go to and fro
-            self.client.settle()
-            self.backend.settle()
-
-    def request(self, stream: int = 1) -> Any:
-        self.settle()
-        return self.backend.messages[stream]
-
-    def response(self, stream: int = 1) -> Any:
-        self.settle()
-        return self.client.messages[stream]
+from tests.proxy.conversation import Start
+from tests.proxy.pairs import PAIRS, Pair, nothing_is_left
+from tests.proxy.peers import PROTOCOLS
 
 
 @pytest.fixture(params=PAIRS, ids="-".join)
@@ -53,18 +21,6 @@ def pair(request: pytest.FixtureRequest, start: Start) -> Iterator[Pair]:
     found = Pair(start(protocol=PROTOCOLS[backend]), client, backend)
     yield found
     nothing_is_left(found.talk)
-
-
-def nothing_is_left(talk: Conversation) -> None:
-    """After both sides are gone: no deadline, no stream, no count."""
-    while talk.asks:
-        talk.refuses()
-    for peer in talk.peers:
-        peer.leaves()
-    assert talk.runtime.timed == set()
-    assert not talk.runtime.connections
-    for backend in talk.runtime.backends.values():
-        assert (backend.open, [(e.active, e.open, len(e.idle)) for e in backend.endpoints]) == (0, [(0, 0, 0)])
 
 
 def test_a_request_without_a_body(pair: Pair) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from gatewayd.proxy.authorization import bodies
-from tests.proxy.conversation import GET, OK, Conversation, message
+from tests.proxy.authorization.service import NO, PLACES, QUESTION, YES, all_is_given_back, asked, guarded, outcome
+from tests.proxy.conversation import GET, OK, Conversation, Start, message
 from tests.proxy.peers import Client2
-from tests.proxy.test_authorization import NO, PLACES, QUESTION, YES, asked, guarded, nothing_is_left
-from tests.proxy.test_authorization_closed import outcome
-
-Start = Callable[..., Conversation]
 
 
 @pytest.fixture
@@ -107,7 +102,7 @@ def test_longer_bodies_are_refused(start: Start, framing: str, pieces: list[byte
         client.sends(piece)
     assert client.takes().removeprefix(message("HTTP/1.1 100 Continue")).startswith(b"HTTP/1.1 413 ")
     assert outcome(talk) == (413, "auth_body_too_large", 0)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 @pytest.fixture
@@ -155,7 +150,7 @@ def test_a_body_that_does_not_come(start: Start):
     talk.passes(40)
     assert client.takes().startswith(b"HTTP/1.1 408 ")
     assert outcome(talk) == (408, "body_timeout", 0)
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 @pytest.mark.parametrize("body", [0, 100_000])
@@ -178,4 +173,4 @@ def test_bodies_of_http2(start: Start, body: int):
     backend.sends(OK)
     client.settle()
     assert client.messages[stream].body == b"ok"
-    nothing_is_left(talk)
+    all_is_given_back(talk)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.processes import PATIENCE
 from tests.proxy.conversation import GET, Conversation, message
 from tests.proxy.sockets import HEAD, LONG, Site, end, gateway, read_head
 
-Start = Callable[..., Conversation]
 SPARE = HEAD % 6 + b"POISON"
 
 

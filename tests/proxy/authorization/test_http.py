@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gatewayd.routing.snapshot import AuthPlan, Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect, Retry, Timeouts
-from tests.proxy.conversation import ASKED, GET, OK, Backend, Client, Conversation, message, rule
-
-Start = Callable[..., Conversation]
-PLACES = {"shop": (("10.0.0.1", 80),), "auth": (("10.0.0.9", 80),), "copy": (("10.0.0.2", 80),)}
-QUESTION = message("GET / HTTP/1.1", "host: a", "content-length: 0")
-YES = message("HTTP/1.1 200 OK", "content-length: 0")
-NO = message("HTTP/1.1 401 Unauthorized", "date: then", "www-authenticate: Basic", "content-length: 2", body=b"no")
-
-
-def guarded(more: Any = None, *, share_filters: Any = None, on_share: bool = False, **plan: Any) -> Any:
-    auth = AuthPlan("auth", **plan)
-    if on_share:
-        return rule(filters=more, share_filters=Filters(auth=auth))
-    fields = {name: getattr(more, name) for name in Filters.__struct_fields__} if more is not None else {}
-    return rule(filters=Filters(**{**fields, "auth": auth}), share_filters=share_filters)
+from tests.proxy.authorization.service import NO, PLACES, QUESTION, YES, all_is_given_back, asked, guarded
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
 
 @pytest.fixture
 def talk(start: Start) -> Conversation:
     return start(guarded(), endpoints=PLACES)
-
-
-def asked(talk: Conversation, request: bytes = GET) -> tuple[Client, Backend]:
-    """A client that asked, and the service that is asked about it."""
-    client = talk.client()
-    client.sends(request)
-    service = talk.backend()
-    assert service.transport.peer == "10.0.0.9"
-    return client, service
-
-
-def nothing_is_left(talk: Conversation) -> None:
-    backends = talk.runtime.backends.values()
-    assert [endpoint.active for backend in backends for endpoint in backend.endpoints] == [0] * len(PLACES)
-    assert talk.runtime.bodies.bytes == 0
-    assert not talk.loop.timers
 
 
 # -- the verdict -------------------------------------------------------------------------------------------------------
@@ -67,7 +37,7 @@ def test_what_is_allowed_goes_on_and_connections_serve_again(talk: Conversation)
     assert client.takes() == OK
     assert [(line["status"], line["reason"]) for line in talk.lines] == [(200, ""), (200, "")]
     assert talk.runtime.counts.authorizations_asked == 2
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_what_is_denied_gets_the_services_answer(talk: Conversation):
@@ -315,7 +285,7 @@ def test_on_a_backend(start: Start):
     assert backend.takes() == message("GET / HTTP/1.1", "host: a", "x-user: me")
     backend.sends(OK)
     assert client.takes() == OK
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_on_the_rule_and_on_its_backend(start: Start):
@@ -332,7 +302,7 @@ def test_on_the_rule_and_on_its_backend(start: Start):
     assert backend.takes().endswith(b"\r\n\r\nabcd")
     backend.sends(OK)
     assert client.takes() == OK
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_trailers_must_suit_every_service(start: Start):
@@ -384,7 +354,7 @@ def test_the_whole_request_has_its_time(start: Start):
     talk.passes(1)
     assert client.takes().startswith(b"HTTP/1.1 504 ")
     assert (service.state, talk.line["reason"]) == ("aborted", "request_timeout")
-    nothing_is_left(talk)
+    all_is_given_back(talk)
 
 
 def test_a_websocket_is_authorized_before_it_opens(talk: Conversation):
