@@ -46,7 +46,7 @@ REASONS = {
     "too_many_fields": "there are more header fields than limits.fields of the GatewayConfig",
     "InvalidRule": "it guards something, and cannot be served as it is written",
     "ExternalAuthInvalid": "its ExternalAuth names what HTTP does not have",
-    "ExternalAuthRepeated": "it has more than one ExternalAuth",
+    "ExternalAuthRepeated": "it has more than one ExternalAuth in one list of filters",
 }
 
 

@@ -36,7 +36,9 @@ def judged(kind: str, failure: Verdict | None, generation: int, message: str = "
     return condition(kind, False, failure.reason, failure.message, generation)
 
 
-def not_served(fields: tuple[str, ...], generation: int) -> Status:
-    """Ours: names valid fields that this version does not serve, so that nothing is ignored in silence."""
-    message = "not served yet: " + ", ".join(fields)
+def not_served(fields: tuple[str, ...], generation: int, wrong: tuple[str, ...] = ()) -> Status:
+    """Ours: names valid fields that this version does not serve, and what is `wrong` with others, so that nothing is
+    ignored in silence.
+    """
+    message = "; ".join(("not served yet: " + ", ".join(fields), *wrong) if fields else wrong)
     return condition("gatewayd.dev/NotServed", True, "UnsupportedField", message, generation)

@@ -6,14 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from gatewayd.routing.snapshot import AuthPlan, Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect
-from gatewayd.wire.path import normalise
+from gatewayd.routing.snapshot import Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect
 
 # RFC 9110 sections 6.4 and 7.6.1: fields that frame a message or belong to one connection; the gateway writes them.
 FRAMING = frozenset(
     {"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-_PSEUDO = frozenset({":authority", ":method", ":path", ":scheme"})
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
 _VALUE = re.compile(r"[!-~\x80-\U0010ffff]+(?:[\t ]+[!-~\x80-\U0010ffff]+)*")
 _NO_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]|%(?![0-9A-Fa-f]{2})")
@@ -61,38 +59,6 @@ def mirror_plan(spec: Any, backend: str) -> MirrorPlan:
     if spec.fraction is not None:
         return MirrorPlan(backend, spec.fraction.numerator, spec.fraction.denominator)
     return MirrorPlan(backend) if spec.percent is None else MirrorPlan(backend, spec.percent, 100)
-
-
-def auth_plan(spec: Any, backend: str, host: str) -> AuthPlan:
-    """An externalAuth whose backendRef was resolved to `backend`, which is known as `host`. UnservableError when it
-    names what HTTP does not have.
-    """
-    body = (spec.forward_body.max_size or 0) if spec.forward_body is not None else 0
-    if spec.protocol == "GRPC":
-        shown = _names(spec.grpc.allowed_headers if spec.grpc is not None else ())
-        return AuthPlan(backend, True, host.encode(), request=shown, body=body)
-    http = spec.http
-    if http is None:
-        return AuthPlan(backend, body=body)
-    shown, taken = _names(http.allowed_headers), _names(http.allowed_response_headers)
-    return AuthPlan(backend, path=_front(http.path or ""), request=shown, response=taken, body=body)
-
-
-def _names(names: Iterable[str]) -> tuple[bytes, ...]:
-    """Field names, and those of the pseudo-fields of HTTP/2, by which some know method and path."""
-    return tuple(
-        dict.fromkeys(name.lower().encode() if name.lower() in _PSEUDO else field_name(name) for name in names)
-    )
-
-
-def _front(path: str) -> bytes:
-    """A path to put in front of others, in the form in which paths are matched (`wire.path`)."""
-    if not path.strip("/"):
-        return b""
-    try:
-        return normalise(f"/{path.strip('/')}".encode()).rstrip(b"/")
-    except ValueError as error:
-        raise UnservableError(str(error)) from None
 
 
 def _request_edit(spec: Any, _prefix: bytes | None) -> dict[str, Any]:

@@ -137,6 +137,13 @@ class RouteDraft:
         found = [rule.dropped for rule in self.rules if rule.dropped is not None]
         return [f"{dotted(drop.path)}: {drop.message}" for drop in found]
 
+    def _closed(self) -> list[str]:
+        """Rules that keep their requests and serve none, for they are not written as they must be."""
+        found = [
+            one for rule in self.rules if rule.plan and rule.plan.refusal for one in rule.not_served if one.invalid
+        ]
+        return [f"{dotted(one.path)}: {one.message}" for one in found]
+
     def _shared_conditions(self) -> list[Status]:
         """Conditions that are the same for every parent."""
         unresolved = [finding for rule in self.rules for finding in rule.unresolved]
@@ -144,15 +151,17 @@ class RouteDraft:
         if unresolved and (first := unresolved[0].verdict) is not None:
             verdict = Verdict(first.reason, "; ".join(f"{dotted(one.path)}: {one.message}" for one in unresolved))
         shared = [judged("ResolvedRefs", verdict, self.generation)]
-        dropped = self._dropped()
-        if dropped and len(dropped) < len(self.rules):
+        dropped = self._dropped() + self._closed()
+        if dropped and any(rule.plan is not None and not rule.plan.refusal for rule in self.rules):
             message = "Dropped Rule: " + "; ".join(dropped)
             shared.append(condition("PartiallyInvalid", True, "UnsupportedValue", message, self.generation))
-        fields = tuple(dict.fromkeys(dotted(finding.path) for rule in self.rules for finding in rule.not_served))
+        findings = [finding for rule in self.rules for finding in rule.not_served]
+        fields = tuple(dict.fromkeys(dotted(finding.path) for finding in findings if not finding.invalid))
         if getattr(self.spec, "use_default_gateways", None) == "All":
             fields = ("spec.useDefaultGateways", *fields)
-        if fields:
-            shared.append(not_served(fields, self.generation))
+        wrong = tuple(f"{dotted(finding.path)}: {finding.message}" for finding in findings if finding.invalid)
+        if fields or wrong:
+            shared.append(not_served(fields, self.generation, wrong))
         return shared
 
     def _tell(self) -> None:

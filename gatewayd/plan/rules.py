@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from gatewayd.api.problem import Path
 from gatewayd.plan import policies
+from gatewayd.plan.authorization import auth_plan, remarks
 from gatewayd.plan.backends import Backend, Resolved, Traffic, host_of, resolve
 from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
-from gatewayd.plan.filters import Merged, UnservableError, auth_plan, merge, mirror_plan
+from gatewayd.plan.filters import Merged, UnservableError, merge, mirror_plan
 from gatewayd.plan.matches import compile_matches, prefix_of
 from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.reads import Reads
@@ -25,7 +26,7 @@ _GUARDS = frozenset({"ExternalAuth", "ExtensionRef"})
 
 class Finding(NamedTuple):
     """Something to tell about one field. `verdict` is set when a reference could not be resolved, `closed` when
-    requests are refused because of it.
+    requests are refused because of it, `invalid` when that is for its author to mend and not for a later version.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Finding(NamedTuple):
     hint: str = ""
     verdict: Verdict | None = None
     closed: bool = False
+    invalid: bool = False
 
 
 class RuleDraft:
@@ -92,7 +94,7 @@ class RuleDraft:
             self.dropped = Finding(path, why)
             return
         message = f"{why}; the rule guards something, so its requests are answered 500 and not left to others"
-        self.not_served.append(Finding(path, message, closed=True))
+        self.not_served.append(Finding(path, message, closed=True, invalid=True))
         self.plan = RulePlan(index, rule.name or "", matches, refusal="InvalidRule")
 
     def _filters(self, specs: Any, prefix: bytes | None, path: Path) -> Merged:
@@ -118,8 +120,13 @@ class RuleDraft:
         index, spec = merged.auths[0]
         place = (*path, index, "externalAuth")
         if len(merged.auths) > 1:
-            message = "more than one ExternalAuth: requests are answered 500, not passed with one of them"
-            self.not_served.append(Finding(path, message, "keep one of them", closed=True))
+            other = "the rule" if "backendRefs" in path else "a backendRef"
+            message = (
+                "ExternalAuth must not stand more than once in a list of filters (HTTPRouteRule.filters); requests are"
+                " answered 500, not passed with one of them"
+            )
+            hint = f"keep one of them; the filters of {other} can ask one more service"
+            self.not_served.append(Finding(path, message, hint, closed=True, invalid=True))
             return merged._replace(refusal=merged.refusal or "ExternalAuthRepeated")
         spoken: Traffic = "grpc" if spec.protocol == "GRPC" else "http"
         resolved = self._resolve(spec.backend_ref, (*place, "backendRef"), spoken)
@@ -131,8 +138,9 @@ class RuleDraft:
             plan = auth_plan(spec, backend.key, host_of(backend, self.reads))
         except UnservableError as error:
             message = f"{error}; requests are answered 500, not passed without it"
-            self.not_served.append(Finding(place, message, closed=True))
+            self.not_served.append(Finding(place, message, closed=True, invalid=True))
             return merged._replace(refusal=merged.refusal or "ExternalAuthInvalid")
+        self.noted += [Finding((*place, *one.path), one.message, one.hint) for one in remarks(spec)]
         self.backends.append(backend)
         return merged._replace(filters=replace(merged.filters or Filters(), auth=plan))
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from gatewayd.wire.response_head import ResponseHead
 
 
+SHOWN_BYTES = 32 << 20  # of all bodies that one worker keeps at a time to show them
+
+
 class NoVerdictError(ValueError):
     """An answer that is none; the text says why."""
 

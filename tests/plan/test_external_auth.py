@@ -173,9 +173,62 @@ def test_a_rule_that_guards_something_is_closed_where_others_are_dropped() -> No
 
 
 def test_two_of_them_close_the_rule() -> None:
+    """HTTPRouteRule.filters: the same filter multiple times is not supported unless the filter says so."""
     result = plan(rule(filters=[http(), call()]))
     assert guarded(result).refusal == "ExternalAuthRepeated"
-    assert [problem.severity for problem in result.problems] == ["error"]
+    (problem,) = result.problems
+    assert (problem.field, problem.severity) == ("spec.rules[0].filters", "error")
+    assert "must not stand more than once" in problem.message
+    assert "a backendRef can ask one more" in problem.hint
+    result = plan(rule(backend(filters=[http(), call()])))
+    assert guarded(result).shares[0].failure == "ExternalAuthRepeated"
+    assert "the rule can ask one more" in result.problems[0].hint
+
+
+def test_one_on_the_rule_and_one_on_a_backend_both_ask() -> None:
+    found = guarded(plan(rule(backend(filters=[call()]), filters=[http()])))
+    assert found.filters is not None
+    assert found.shares[0].filters is not None
+    assert (found.filters.auth, found.shares[0].filters.auth) == (SERVED[0][1], SERVED[-2][1])
+
+
+@pytest.mark.parametrize("wrong", [[http(), call()], [http(allowedHeaders=["x y"])], [BROKEN, http()]])
+def test_a_route_with_a_closed_rule_is_partially_invalid(wrong: list[dict[str, Any]]) -> None:
+    """HTTPRouteRule.filters: where a portion of the rules is invalid, PartiallyInvalid must be set."""
+    result = plan(rule(filters=wrong), rule())
+    assert holds("Accepted=True/Accepted PartiallyInvalid=True/UnsupportedValue", conditions(result))
+    told = {one["type"]: one["message"] for one in conditions(result)}
+    assert told["PartiallyInvalid"].startswith("Dropped Rule: spec.rules[0]")
+    assert told["PartiallyInvalid"].endswith(told["gatewayd.dev/NotServed"])
+    assert "yet" not in told["gatewayd.dev/NotServed"]
+    for alone in (plan(rule(filters=wrong)), plan(rule(backend(filters=[http(), call()])), rule())):
+        assert "PartiallyInvalid" not in {one["type"] for one in conditions(alone)}
+
+
+REMARKS = [
+    (http(allowedHeaders=["Cookie", "X-*"]), "http.allowedHeaders[1]", "no wildcards"),
+    (http(allowedResponseHeaders=["*"]), "http.allowedResponseHeaders[0]", "no wildcards"),
+    (call(allowedHeaders=["*"]), "grpc.allowedHeaders[0]", "no wildcards"),
+    (http(allowedResponseHeaders=["Host"]), "http.allowedResponseHeaders[0]", "never taken"),
+    (http(allowedResponseHeaders=["X-A", "Content_Length"]), "http.allowedResponseHeaders[1]", "never taken"),
+    (http(body=(32 << 20) + 1), "forwardBody.maxSize", "33554432"),
+]
+
+
+@pytest.mark.parametrize(("spec", "field", "words"), REMARKS)
+def test_what_does_not_do_what_it_looks_like_is_told(spec: dict[str, Any], field: str, words: str) -> None:
+    result = plan(rule(filters=[spec]))
+    (problem,) = result.problems
+    assert problem.field == f"spec.rules[0].filters[0].externalAuth.{field}"
+    assert words in problem.message
+    assert (problem.severity, guarded(result).refusal) == ("warning", "")
+    assert holds("Accepted=True/Accepted ResolvedRefs=True/ResolvedRefs", conditions(result))
+
+
+def test_no_body_is_longer_than_all_that_are_kept() -> None:
+    found = guarded(plan(rule(filters=[http(body=2**31 - 1)]))).filters
+    assert found is not None
+    assert found.auth == AuthPlan(KEY, body=32 << 20)
 
 
 def test_on_a_backend() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.routing.authorization import SHOWN_BYTES
+
 if TYPE_CHECKING:
     from gatewayd.proxy.authorization.guard import Guard
 
-SHOWN_BYTES = 32 << 20  # of all of them at a time
 OVERFLOW = (503, b"auth_overflow")
 
 
