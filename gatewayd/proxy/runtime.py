@@ -20,8 +20,9 @@ from gatewayd.proxy.pipe import Pipes
 from gatewayd.proxy.port import Port, lift_zeros
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, Pressure
 from gatewayd.proxy.tunnel import say_goodbye
+from gatewayd.routing.change import Change, apply
 from gatewayd.routing.pool import Pool
-from gatewayd.routing.snapshot import Change, Settings, Snapshot, apply
+from gatewayd.routing.snapshot import Settings, Snapshot
 from gatewayd.routing.table import PortTable, compile_port
 from gatewayd.upstream.backend import Backend
 from gatewayd.upstream.budget import Budgets

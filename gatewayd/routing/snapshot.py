@@ -1,7 +1,7 @@
 """What the plan hands to the traffic path: immutable, serialisable data, no behaviour.
 
-The supervisor plans and sends a `Change` to every worker; a worker keeps the `Snapshot` that results and compiles it
-(`routing.table`). Bytes throughout: these values meet the wire. Names of the parts:
+The supervisor plans and sends what changed (`routing.change`) to every worker; a worker keeps the `Snapshot` that
+results and compiles it (`routing.table`). Bytes throughout: these values meet the wire. Names of the parts:
 
     Snapshot ── PortPlan ── ListenerPlan ── (host, routes attached to it) ── RoutePlan ── RulePlan ── MatchPlan
                                                                                              └─ SharePlan ── BackendPlan
@@ -9,7 +9,7 @@ The supervisor plans and sends a `Change` to every worker; a worker keeps the `S
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -287,51 +287,3 @@ class Snapshot(Plan, frozen=True):
     backends: dict[str, BackendPlan] = {}
     certificates: dict[str, CertificatePlan] = {}
     settings: dict[str, Settings] = {}
-
-
-SECTIONS = ("ports", "routes", "backends", "certificates", "settings")
-
-
-class Change(Plan, frozen=True):
-    """The way from generation `base` to `generation`: per section what to put, and which keys to drop."""
-
-    base: int
-    generation: int
-    ports: dict[str, PortPlan] = {}
-    routes: dict[str, RoutePlan] = {}
-    backends: dict[str, BackendPlan] = {}
-    certificates: dict[str, CertificatePlan] = {}
-    settings: dict[str, Settings] = {}
-    dropped: dict[str, tuple[str, ...]] = {}
-
-
-def difference(old: Snapshot, new: Snapshot) -> Change:
-    """What turns `old` into `new`. Unchanged records are shared between plans, so identity is tried first."""
-    parts: dict[str, Any] = {}
-    dropped = {}
-    for section in SECTIONS:
-        before, after = getattr(old, section), getattr(new, section)
-        parts[section] = {
-            key: value for key, value in after.items() if (known := before.get(key)) is not value and known != value
-        }
-        gone = tuple(key for key in before if key not in after)
-        if gone:
-            dropped[section] = gone
-    return Change(base=old.generation, generation=new.generation, dropped=dropped, **parts)
-
-
-def apply(old: Snapshot, change: Change) -> Snapshot:
-    """The snapshot after `change`; ValueError when it was made for another generation than `old`."""
-    if change.base != old.generation:
-        raise ValueError(f"change from generation {change.base} does not fit generation {old.generation}")
-    parts: dict[str, Any] = {}
-    for section in SECTIONS:
-        merged = {**getattr(old, section), **getattr(change, section)}
-        for key in change.dropped.get(section, ()):
-            merged.pop(key, None)
-        parts[section] = merged
-    return Snapshot(generation=change.generation, **parts)
-
-
-encode = msgspec.msgpack.Encoder().encode
-decode_change = msgspec.msgpack.Decoder(Change).decode

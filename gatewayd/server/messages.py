@@ -13,7 +13,7 @@ class Message(msgspec.Struct, tag=True, frozen=True):
 
 
 class Apply(Message, frozen=True):
-    """To a worker: serve what `change` (an encoded `routing.snapshot.Change`) leads to.
+    """To a worker: serve what `change` (an encoded `routing.change.Change`) leads to.
 
     `sockets` says how many of the descriptors that came with the message belong to each port key.
     """

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import uvloop
 
 from gatewayd.observe.log import Log, describe, fault
-from gatewayd.routing.snapshot import Change, decode_change
+from gatewayd.routing.change import Change, decode_change
 from gatewayd.server.channel import Channel
 from gatewayd.server.heap import Heap
 from gatewayd.server.messages import Active, Apply, Ask, Beat, Drain, Failed, Message, decode_to_worker, encode

@@ -10,7 +10,7 @@ import msgspec
 from gatewayd.observe.counters import Report, decode_report
 from gatewayd.observe.log import Log
 from gatewayd.observe.totals import Totals
-from gatewayd.routing import snapshot as plans
+from gatewayd.routing.change import difference, encode, is_empty
 from gatewayd.routing.snapshot import Snapshot
 from gatewayd.server.listening import Sockets
 from gatewayd.server.messages import Active, Apply, Ask, Beat, Drain, Failed, FromWorker
@@ -78,13 +78,13 @@ class Fleet:
 
     def serve(self, snapshot: Snapshot) -> bool:
         """Bring every worker to `snapshot`, whose ports have sockets already; False when it says nothing new."""
-        change = plans.difference(self.current, snapshot)
-        if self.current is not EMPTY and _is_empty(change):
+        change = difference(self.current, snapshot)
+        if self.current is not EMPTY and is_empty(change):
             return False
         way = (self.current.generation, snapshot.generation)
         self.current = snapshot
         self.slowest = 0.0
-        self._encoded = {way: msgspec.Raw(plans.encode(change))}
+        self._encoded = {way: msgspec.Raw(encode(change))}
         self.refusals.clear()
         for worker in self:
             self._advance(worker)
@@ -175,7 +175,7 @@ class Fleet:
         """The encoded difference, made once for all workers that stand at the same generation."""
         way = (base.generation, target.generation)
         if way not in self._encoded:
-            self._encoded[way] = msgspec.Raw(plans.encode(plans.difference(base, target)))
+            self._encoded[way] = msgspec.Raw(encode(difference(base, target)))
         return self._encoded[way]
 
     def _received(self, worker: WorkerProcess, message: FromWorker) -> None:
@@ -273,7 +273,3 @@ class Fleet:
             if worker.missed > limit:
                 self._log.error("a worker sent no heartbeat and is killed", worker=worker.index, pid=worker.pid)
                 worker.kill()
-
-
-def _is_empty(change: plans.Change) -> bool:
-    return not change.dropped and not any(getattr(change, section) for section in plans.SECTIONS)

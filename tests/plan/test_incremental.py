@@ -19,7 +19,8 @@ from gatewayd.plan.build import Options, Planner
 from gatewayd.plan.parents import Answer, Asked
 from gatewayd.plan.reads import Reads
 from gatewayd.plan.routes import Compiled, RouteDraft
-from gatewayd.routing.snapshot import SECTIONS, RetryBudgetPlan, Snapshot, apply, difference
+from gatewayd.routing.change import SECTIONS, apply, difference
+from gatewayd.routing.snapshot import RetryBudgetPlan, Snapshot
 from tests.plan.manifests import (
     API,
     CART,

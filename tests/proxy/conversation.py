@@ -18,6 +18,7 @@ from typing import Any
 
 from gatewayd.proxy.http1.downstream import Downstream1
 from gatewayd.proxy.runtime import Runtime
+from gatewayd.routing.change import difference
 from gatewayd.routing.snapshot import (
     BackendPlan,
     ListenerPlan,
@@ -29,7 +30,6 @@ from gatewayd.routing.snapshot import (
     SharePlan,
     Snapshot,
     Timeouts,
-    difference,
 )
 from tests.proxy.fakes import Clock, Lines, Loop, Transport
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from gatewayd.observe.access import AccessLog
 from gatewayd.proxy.runtime import Runtime
+from gatewayd.routing.change import difference
 from gatewayd.routing.snapshot import (
     BackendPlan,
     ListenerPlan,
@@ -22,7 +23,6 @@ from gatewayd.routing.snapshot import (
     Settings,
     SharePlan,
     Snapshot,
-    difference,
 )
 from tests.processes import PATIENCE
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from gatewayd.routing.snapshot import BackendPlan, Persistence, RulePlan, SharePlan, difference
+from gatewayd.routing.change import difference
+from gatewayd.routing.snapshot import BackendPlan, Persistence, RulePlan, SharePlan
 from tests.proxy.conversation import OK, Backend, Client, Conversation, message, rule
 
 ONE, OTHER, THIRD = ("10.0.0.1", 80), ("10.0.0.2", 80), ("10.0.0.3", 80)

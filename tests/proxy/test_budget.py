@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gatewayd.routing.snapshot import Retry, RetryBudgetPlan, Timeouts, difference
+from gatewayd.routing.change import difference
+from gatewayd.routing.snapshot import Retry, RetryBudgetPlan, Timeouts
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
 BUSY = message("HTTP/1.1 503 Service Unavailable", "content-length: 4", body=b"busy")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from gatewayd.observe.counters import decode_report
-from gatewayd.routing.snapshot import difference
+from gatewayd.routing.change import difference
 from tests.proxy.conversation import GET, OK, Conversation, message
 
 

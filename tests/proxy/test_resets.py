@@ -15,6 +15,7 @@ import uvloop
 from gatewayd.observe.access import AccessLog
 from gatewayd.proxy.reset import reset_at_close
 from gatewayd.proxy.runtime import Runtime
+from gatewayd.routing.change import difference
 from gatewayd.routing.snapshot import (
     BackendPlan,
     ListenerPlan,
@@ -24,7 +25,6 @@ from gatewayd.routing.snapshot import (
     Settings,
     SharePlan,
     Snapshot,
-    difference,
 )
 from tests.processes import PATIENCE
 from tests.proxy.sockets import HEAD, end, gateway, read_head

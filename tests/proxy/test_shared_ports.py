@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from gatewayd.proxy.port import shared_settings
-from gatewayd.routing.snapshot import Settings, difference
+from gatewayd.routing.change import difference
+from gatewayd.routing.snapshot import Settings
 from tests.proxy.conversation import OK, Conversation, Start, message
 from tests.proxy.peers import Client2
 

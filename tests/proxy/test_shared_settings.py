@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gatewayd.proxy.http1.downstream import Downstream1
-from gatewayd.routing.snapshot import Settings, difference
+from gatewayd.routing.change import difference
+from gatewayd.routing.snapshot import Settings
 from tests.proxy.conversation import ASKED, CLIENT, GET, OK, Client, Conversation, Start
 from tests.proxy.peers import Backend2
 

@@ -15,16 +15,8 @@ from gatewayd.proxy import stream
 from gatewayd.proxy.accept import Acceptor
 from gatewayd.proxy.direction import Direction
 from gatewayd.proxy.runtime import Runtime
-from gatewayd.routing.snapshot import (
-    BackendPlan,
-    ListenerPlan,
-    PortPlan,
-    RoutePlan,
-    RulePlan,
-    SharePlan,
-    Snapshot,
-    difference,
-)
+from gatewayd.routing.change import difference
+from gatewayd.routing.snapshot import BackendPlan, ListenerPlan, PortPlan, RoutePlan, RulePlan, SharePlan, Snapshot
 from tests.processes import PATIENCE, free_port
 
 

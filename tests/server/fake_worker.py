@@ -10,8 +10,8 @@ import sys
 import orjson
 
 from gatewayd.observe.counters import WORKER_COUNTS, Report, RuleReport, encode_report
-from gatewayd.routing import snapshot as plans
-from gatewayd.routing.snapshot import Change, Snapshot
+from gatewayd.routing.change import Change, apply
+from gatewayd.routing.snapshot import Snapshot
 from gatewayd.server.worker import main
 
 
@@ -42,7 +42,7 @@ class Answering:
     async def settle(self) -> None: ...
 
     def apply(self, change: Change, sockets: dict[str, list[socket.socket]]) -> None:
-        snapshot = plans.apply(self.snapshot, change)
+        snapshot = apply(self.snapshot, change)
         if any(name.startswith("refuse") for name in snapshot.routes):
             raise ValueError("this route is refused")
         self.snapshot = snapshot

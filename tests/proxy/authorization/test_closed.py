@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from gatewayd.proxy.authorization import guard as authorization
 from gatewayd.proxy.authorization.asking import ANSWER_BYTES
-from gatewayd.routing.snapshot import AuthPlan, Filters, difference
+from gatewayd.routing.change import difference
+from gatewayd.routing.snapshot import AuthPlan, Filters
 from tests.proxy.authorization.service import NO, PLACES, QUESTION, YES, all_is_given_back, asked, guarded, outcome
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 from tests.proxy.peers import Client2, Message, take
