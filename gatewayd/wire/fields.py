@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from gatewayd.wire.grammar import FIELDS, TCHAR
+from gatewayd.wire.never_indexed import is_spelled
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -45,8 +46,9 @@ def without(block: bytes, names: frozenset[bytes]) -> bytes:
 
 def allowed_trailers(block: bytes) -> bytes:
     """The trailer lines that may be forwarded (RFC 9110 section 6.5.1). An underscore is a dash to some backends."""
-    fields = split_block(block)
-    return join_block([pair for pair in fields if pair[0].replace(b"_", b"-") not in FORBIDDEN_TRAILERS])
+    lines = [(name, name.lower(), value.rstrip(b" \t")) for name, value in FIELDS.findall(block)]
+    kept = [line for line in lines if line[1].replace(b"_", b"-") not in FORBIDDEN_TRAILERS]
+    return join_block([(name if is_spelled(name) else lower, value) for name, lower, value in kept])
 
 
 def _drop_pattern(names: set[bytes]) -> re.Pattern[bytes]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gatewayd.wire import huffman
 from gatewayd.wire.hpack_table import DEFAULT_TABLE, ENTRY_OVERHEAD, STATIC_TABLE, Field
+from gatewayd.wire.never_indexed import NeverIndexed
 
 _FIRST_DYNAMIC = len(STATIC_TABLE) + 1
 _MAX_INTEGER = 2**32 - 1
@@ -32,7 +33,7 @@ _MAX_WHOLES = 256
 _MAX_STEMS = 8
 _PATH = b":path"
 # Indices, then a literal without indexing whose name is number 4 of the static table, and the length of its value.
-_TO_PATH = re.compile(rb"[\x81-\xfe]*\x04[\x00-\xff]").match
+_TO_PATH = re.compile(rb"[\x81-\xfe]*[\x04\x14][\x00-\xff]").match
 _PRIVATE = frozenset(b"authorization cookie proxy-authorization set-cookie".split())
 
 
@@ -275,6 +276,8 @@ class Decoder:
         else:
             name, at = _string(block, at)
         private = first & 0xF0 == 0x10 or name in _PRIVATE
+        if private and name not in _PRIVATE and name[:1] != b":":  # as those are sent on in any case
+            name = NeverIndexed(name)
         value, at = _string(block, at, private=private)
         entry = (len(name) + len(value) + ENTRY_OVERHEAD, (name, value))
         if index < _FIRST_DYNAMIC and at - begin <= _MAX_LITERAL_BYTES and not private:

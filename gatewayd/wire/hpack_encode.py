@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gatewayd.wire.hpack_table import DEFAULT_TABLE, ENTRY_OVERHEAD, STATIC_TABLE, Field
+from gatewayd.wire.never_indexed import is_spelled
 
 # Names whose values a connection sees again and again. All others are sent as literals: paths, dates, lengths, tags,
 # ages and request ids would fill the table; what describes one client differs from request to request to a backend.
@@ -24,10 +25,12 @@ _STABLE = frozenset(
     x-permitted-cross-domain-policies x-powered-by x-xss-protection accept accept-encoding
     grpc-message-type :protocol""".split()
 )
-# Never to be put into a table by anyone on the way (section 7.1.3).
-_SENSITIVE = frozenset(b"authorization cookie proxy-authorization set-cookie".split())
+# Never to be put into a table by anyone on the way (section 7.1.3): credentials, however they came, and paths, in which
+# some are.
+_CREDENTIALS = frozenset(b"authorization cookie proxy-authorization set-cookie".split())
+_SENSITIVE = _CREDENTIALS | {b":path"}
 # Values that are hardly ever seen twice are not worth remembering.
-_UNIQUE = frozenset(b"etag traceparent tracestate x-request-id".split()) | _SENSITIVE
+_UNIQUE = frozenset(b"etag traceparent tracestate x-request-id".split()) | _CREDENTIALS
 _MAX_ENTRY = 512
 _MAX_KNOWN = 256
 _MAX_BLOCKS = 16
@@ -182,8 +185,9 @@ class Encoder:
 
 def _learn(written: bytes) -> _Name:
     lower = written.lower()
-    pattern, most = (0x10, 0x0F) if lower in _SENSITIVE else (0x00, 0x0F)
-    name = _Name(_start(pattern, most, lower), lower, lower in _STABLE, lower in _UNIQUE)
+    never = is_spelled(written)
+    pattern, most = (0x10, 0x0F) if never or lower in _SENSITIVE else (0x00, 0x0F)
+    name = _Name(_start(pattern, most, lower), lower, lower in _STABLE and not never, never or lower in _UNIQUE)
     if len(written) <= _MAX_NAME_BYTES:
         if len(_names) >= _MAX_NAMES:
             _names.clear()

@@ -6,6 +6,7 @@ import re
 
 from gatewayd.wire.fields import FORBIDDEN_TRAILERS
 from gatewayd.wire.hpack_table import Field
+from gatewayd.wire.never_indexed import NeverIndexed, spelled
 from gatewayd.wire.refused import Refused
 
 
@@ -22,7 +23,7 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 _is_value = VALUE.fullmatch
 
-_ORDINARY, _SPECIAL, _ONCE, _COOKIE, BARRED, PSEUDO = range(6)
+_ORDINARY, _SPECIAL, _ONCE, _COOKIE, BARRED, PSEUDO, NEVER_INDEXED = range(7)
 # Section 8.2.2: these belong to a connection of HTTP/1.1, and whoever sends them here wants to confuse someone.
 _OF_CONNECTION = frozenset(b"connection keep-alive proxy-connection transfer-encoding upgrade".split())
 _REQUEST_SPECIAL = frozenset(
@@ -60,13 +61,15 @@ class Sorter:
 
     def _learn(self, name: bytes) -> int:
         kind = self._judge(name)
-        if len(name) <= _MAX_NAME_BYTES:
+        if len(name) <= _MAX_NAME_BYTES and kind != NEVER_INDEXED:
             if len(self._kinds) >= _MAX_NAMES:
                 self._kinds.clear()
             self._kinds[name] = kind
         return kind
 
     def _judge(self, name: bytes) -> int:
+        if type(name) is NeverIndexed:
+            return NEVER_INDEXED
         if name[:1] == b":":
             return PSEUDO
         if _NAME.fullmatch(name) is None:
@@ -110,11 +113,21 @@ class Sorter:
                 crumbs.append(value)
             elif kind == _ONCE and name not in specials:
                 specials[name] = value
+            elif kind == NEVER_INDEXED:
+                lines[place] = self._never_indexed(bytes(name), value, specials)
             else:
                 _set_aside(kind, name, value, specials)
         if crumbs:
             lines.append(b"\r\ncookie: " + (crumbs[0] if len(crumbs) == 1 else _join_crumbs(crumbs)))
         return b"".join(lines), specials  # type: ignore[arg-type]
+
+    def _never_indexed(self, name: bytes, value: bytes, specials: dict[bytes, bytes]) -> bytes:
+        """The line of a field that no table may hold; none where it is set aside, as if it were any other."""
+        kind = self.kind(name)
+        if kind == _ORDINARY:
+            return b"\r\n%b: %b" % (spelled(name), value)
+        _set_aside(kind, name, value, specials)
+        return b""
 
     def _line(self, field: Field) -> bytes:
         line = b"\r\n%b: %b" % field
