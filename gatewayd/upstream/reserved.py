@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
 
 _NOTICES = 10
 Address = IPv4Address | IPv6Address
+_HOSTS = Path("/etc/hosts")
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Metadata services at addresses that are not link-local: of Amazon and Google by IPv6, Alibaba, Azure and Oracle.
+_METADATA = frozenset(
+    {
+        IPv6Address("fd00:ec2::254"),
+        IPv6Address("fd20:ce::254"),
+        IPv4Address("100.100.100.200"),
+        IPv4Address("168.63.129.16"),
+        IPv4Address("192.0.0.192"),
+    }
+)
 
 
 class Reserved:
@@ -59,7 +72,14 @@ def _address(host: str) -> Address | None:
         address = ip_address(host.partition("%")[0])
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return address if address.version == 4 else _unwrapped(address)
+
+
+def _unwrapped(address: IPv6Address) -> Address:
+    """The address of IPv4 that one of IPv6 leads to: mapped (RFC 4291), by 6to4 (RFC 3056) or by NAT64 (RFC 6052)."""
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def _is_own(address: Address) -> bool:
@@ -73,8 +93,32 @@ def _is_own(address: Address) -> bool:
 
 
 def leads_nowhere(host: str) -> bool:
-    """Whether an address is one where no backend can be, whatever a name server says: link-local ones, behind which the
-    metadata services of clouds are, multicast, and the unspecified one, which would lead to this machine.
+    """Whether an address is one where no backend can be, whatever a name server says: those of the metadata services of
+    clouds, all link-local ones among them, multicast, and the unspecified one, which would lead to this machine.
     """
     address = _address(host)
-    return address is not None and (address.is_link_local or address.is_multicast or address.is_unspecified)
+    if address is None:
+        return False
+    return address.is_link_local or address.is_multicast or address.is_unspecified or address in _METADATA
+
+
+def leads_home(host: str) -> bool:
+    """Whether an address is one of loopback: on this machine, behind every firewall."""
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def is_local(name: str) -> bool:
+    """Whether a name is this machine's to give: localhost and what is under it (RFC 6761 section 6.3), and what its own
+    hosts file says. All others are a name server's, which may say anything of them at any time.
+    """
+    lower = name.lower().rstrip(".")
+    return lower == "localhost" or lower.endswith(".localhost") or lower in _hosts()
+
+
+def _hosts() -> set[str]:
+    try:
+        lines = _HOSTS.read_text("utf-8", "replace").lower().splitlines()
+    except OSError:
+        return set()
+    return {name for line in lines for name in line.partition("#")[0].split()[1:]}

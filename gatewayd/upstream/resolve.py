@@ -8,7 +8,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.upstream.reserved import leads_nowhere
+from gatewayd.upstream.reserved import is_local, leads_home, leads_nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,8 +69,12 @@ class Resolver:
             return  # another name took its place meanwhile, and is due at once
         hosts = [str(address[0]) for *_, address in found]
         usable = [host for host in hosts if not leads_nowhere(host)]
+        if any(map(leads_home, usable)) and not is_local(name[0]):
+            usable = [host for host in usable if not leads_home(host)]
         if hosts and not usable:
             reason = f"no backend is where it leads to, {hosts[0]}"
+            if leads_home(hosts[0]):
+                reason = f"it leads to this machine, {hosts[0]}, as only localhost and names of /etc/hosts may"
         backend = backends.get(key)  # maybe not the one of the beginning: it can have gone and come back
         if usable and backend is not None:
             backend.update([(host, name[1]) for host in usable])

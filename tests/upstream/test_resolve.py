@@ -69,6 +69,29 @@ def test_a_name_is_resolved_and_refreshed():
     run(steps)
 
 
+def test_a_name_server_leads_nobody_to_this_machine():
+    """Names that are not the machine's own: their owner could have the gateway ask what only listens on loopback."""
+
+    async def steps(loop: Loop, resolver: Resolver, backends: dict[str, Backend]) -> None:
+        loop.answer = ["127.0.0.1", "::1"]
+        loop.now = REFRESH
+        resolver.tick(loop.now, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.1"], "the last good answer is kept"
+        (notice,) = loop.notices
+        assert notice.endswith("it leads to this machine, 127.0.0.1, as only localhost and names of /etc/hosts may")
+        loop.answer = ["127.0.0.1", "10.0.0.2"]
+        loop.now += RETRY
+        resolver.tick(loop.now, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["10.0.0.2"]
+        resolver.update({"b": ("shop.localhost", 80)}, backends)
+        await resolver.settle()
+        assert hosts(backends) == ["127.0.0.1", "10.0.0.2"]
+
+    run(steps)
+
+
 def test_a_name_server_leads_nobody_to_where_no_backend_is():
     """A name outside may resolve to the metadata service of a cloud at any time."""
 
