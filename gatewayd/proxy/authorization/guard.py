@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DENIED = b"auth_denied"
 TOO_LARGE = b"auth_body_too_large"
+REPEATED = b"repeated_authorization"
 _BAD_ANSWER = (502, b"auth_bad_answer")
 _TIMEOUT = (504, b"auth_timeout")
 # What is told of a question that got no answer, by what became of it; the rest is a bad answer.
@@ -75,8 +76,13 @@ class Guard:
     # -- the question ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Ask now, or when the body is there."""
+        """Ask now, or when the body is there. Of two credentials the service may judge one, and the backend take the
+        other; RFC 9110 section 11.6.2 has one.
+        """
         exchange = self._exchange
+        if exchange.head.block.lower().count(b"\r\nauthorization:") > 1:
+            exchange.reply(400, REPEATED)
+            return
         exchange.guard = self
         if exchange.attempts is not None:
             exchange.attempts.hold()

@@ -256,6 +256,18 @@ def test_an_endpoint_that_does_not_answer_is_left_out(start: Start):
     assert len(talk.runtime.backends["auth"].live) == 1
 
 
+@pytest.mark.parametrize("on_share", [False, True])
+def test_two_credentials_are_none(start: Start, on_share: bool):
+    """The service might judge one of them, and the backend take the other."""
+    talk = start(guarded(on_share=on_share), endpoints=PLACES)
+    client = talk.client()
+    client.sends(message("GET / HTTP/1.1", "Host: a", "Authorization: Bearer a", "authorization: Bearer b"))
+    assert client.takes().startswith(b"HTTP/1.1 400 ")
+    assert outcome(talk) == (400, "repeated_authorization", 0)
+    client.sends(message("GET / HTTP/1.1", "Host: a", "Authorization: Bearer a"))
+    assert b"\r\nAuthorization: Bearer a\r\n" in talk.backend().takes()
+
+
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
