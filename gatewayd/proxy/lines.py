@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.observe.access import quoted
+from gatewayd.proxy.addresses import client_of
 
 if TYPE_CHECKING:
     from gatewayd.proxy.exchange import Exchange
@@ -33,7 +34,7 @@ def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
         b'"duration":%.6f,"upstream_time":%.6f,%b%b,"backend":"%b","reason":"%b","request_id":"%b"}\n'
     ) % (
         moment,
-        exchange.port.client_of(exchange) if head.trusted else exchange.client,
+        client_of(exchange) if head.trusted else exchange.client,
         head.method,
         head.host,
         path,

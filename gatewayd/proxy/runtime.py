@@ -17,8 +17,9 @@ from gatewayd.proxy.connector import Connector
 from gatewayd.proxy.lines import exchange_line, refused_line, stream_line
 from gatewayd.proxy.mirror import Mirrors
 from gatewayd.proxy.pipe import Pipes
-from gatewayd.proxy.port import Port, lift_zeros
+from gatewayd.proxy.port import Port
 from gatewayd.proxy.pressure import CLOSE_IDLE, EXHAUSTED, SHED, Pressure
+from gatewayd.proxy.settings import lift_zeros
 from gatewayd.proxy.tunnel import say_goodbye
 from gatewayd.routing.change import Change, apply
 from gatewayd.routing.pool import Pool

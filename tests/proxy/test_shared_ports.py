@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gatewayd.proxy.port import shared_settings
+from gatewayd.proxy.settings import shared_settings
 from gatewayd.routing.change import difference
 from gatewayd.routing.snapshot import Settings
 from tests.proxy.conversation import OK, Conversation, Start, message

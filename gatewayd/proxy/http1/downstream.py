@@ -14,11 +14,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy import replies
+from gatewayd.proxy.addresses import fields_of_trusted, place_of
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.exchange import Exchange
 from gatewayd.proxy.http1.intake import DRAINING, Intake1
 from gatewayd.proxy.http2.downstream import Downstream2
-from gatewayd.proxy.port import place_of
 from gatewayd.proxy.tunnel import Tunnel
 from gatewayd.wire.body import ChunkedBody
 from gatewayd.wire.frames import PREFACE
@@ -243,7 +243,7 @@ class Downstream1(Intake1):
         """The field lines that tell the backend about the client (block form)."""
         head = exchange.head
         if head.trusted:
-            return self.port.describe_trusted(self, exchange)
+            return fields_of_trusted(exchange)
         exchange.request_id = identity = self.runtime.new_request_id()
         return b"%b%b\r\nx-request-id: %b" % (self.forwarded, head.authority, identity)
 

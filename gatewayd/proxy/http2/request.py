@@ -7,6 +7,7 @@ from secrets import token_bytes
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.proxy.addresses import fields_of_trusted
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.exchange import Exchange
 from gatewayd.proxy.http2.stream import Stream2
@@ -167,7 +168,7 @@ class RequestStream(Stream2):
         """The field lines that tell the backend about the client (block form)."""
         connection = self.connection
         if exchange.head.trusted:
-            return connection.port.describe_trusted(connection, exchange)
+            return fields_of_trusted(exchange)
         exchange.request_id = identity = connection.runtime.new_request_id()
         return b"%b%b\r\nx-request-id: %b" % (connection.forwarded, exchange.head.authority, identity)
 
