@@ -1,6 +1,6 @@
 """The frames of HTTP/2 (RFC 9113 sections 4 and 6): what each must look like, and how each is written.
 
-A protocol unpacks FRAME_HEADER (`parse_header` says what it holds), calls `check` for the frames that can be wrong by
+A protocol unpacks FRAME_HEADER, calls `check` for the frames that can be wrong by
 their header alone, and waits for the payload; that of DATA then travels as a slice. What needs a connection's state
 (which frame may follow which, windows, streams) is the protocol's.
 """
@@ -75,22 +75,15 @@ DEFAULT_WINDOW = 65535
 MAX_WINDOW = 2**31 - 1
 DEFAULT_FRAME_SIZE = 16384
 
-# Length and type share the first 32 bits: a 24-bit length needs no arithmetic but a shift then.
+# (length << 8 | type, flags, stream): a 24-bit length needs no arithmetic but a shift then. The first bit of the stream
+# is reserved, and ignored (section 4.1).
 FRAME_HEADER = Struct(">LBL")
-HEADER_SIZE = FRAME_HEADER.size
 _SETTING = Struct(">HL")
 _NUMBER = Struct(">L")
 _TWO_NUMBERS = Struct(">LL")
 _LOW_31 = 0x7FFFFFFF
 
-_unpack_header = FRAME_HEADER.unpack_from
 _pack_header = FRAME_HEADER.pack
-
-
-def parse_header(data: bytes, at: int = 0) -> tuple[int, int, int, int]:
-    """(length, type, flags, stream) of the frame whose nine octets begin at `at`. The reserved bit is ignored."""
-    word, flags, stream = _unpack_header(data, at)
-    return word >> 8, word & 0xFF, flags, stream & _LOW_31
 
 
 # -- what is checked ---------------------------------------------------------------------------------------------------

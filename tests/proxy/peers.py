@@ -14,7 +14,6 @@ import h2.events
 import h2.settings
 import h11
 
-from gatewayd.wire.frames import parse_header
 from tests.proxy.conversation import Backend, Client, Conversation, Peer
 
 Fields = Iterable[tuple[bytes, bytes]]
@@ -35,16 +34,6 @@ class Message:
     @property
     def status(self) -> int:
         return int(self.start[0])
-
-
-def cut(data: bytes) -> list[tuple[int, int, int, bytes]]:
-    """(type, flags, stream, payload) of the frames in `data`, for what h2 does not take, like a stream after GOAWAY."""
-    found = []
-    while data:
-        length, kind, flags, stream = parse_header(data)
-        found.append((kind, flags, stream, data[9 : 9 + length]))
-        data = data[9 + length :]
-    return found
 
 
 class Speaker2:

@@ -10,6 +10,7 @@ import pytest
 
 from gatewayd.wire import frames
 from gatewayd.wire.frames import ConnectionFault, ErrorCode, StreamFault
+from tests.frames import HEADER_SIZE, parse_header
 
 PROTOCOL, SIZE, FLOW = ErrorCode.PROTOCOL_ERROR, ErrorCode.FRAME_SIZE_ERROR, ErrorCode.FLOW_CONTROL_ERROR
 
@@ -130,7 +131,7 @@ def test_payload_of_headers(flags: int, payload: bytes, expected: bytes | ErrorC
     ],
 )
 def test_values_of_settings(setting: int, value: int, code: ErrorCode | None):
-    payload = frames.settings({setting: value})[frames.HEADER_SIZE :]
+    payload = frames.settings({setting: value})[HEADER_SIZE:]
     if code is None:
         assert frames.parse_settings(payload) == [(setting, value)]
     else:
@@ -140,7 +141,7 @@ def test_values_of_settings(setting: int, value: int, code: ErrorCode | None):
 
 
 def test_a_server_must_not_enable_push():
-    payload = frames.settings({frames.ENABLE_PUSH: 1})[frames.HEADER_SIZE :]
+    payload = frames.settings({frames.ENABLE_PUSH: 1})[HEADER_SIZE:]
     with pytest.raises(ConnectionFault):
         frames.parse_settings(payload, from_server=True)
 
@@ -164,13 +165,13 @@ def _read(data: bytes) -> list[Any]:
     found = []
     at = 0
     while at < len(data):
-        length, kind, flags, stream = frames.parse_header(data, at)
+        length, kind, flags, stream = parse_header(data, at)
         frames.check(length, kind, flags, stream)
         frame, size = hyperframe.frame.Frame.parse_frame_header(memoryview(data)[at : at + 9], strict=True)
         assert (frame.type, frame.stream_id, size) == (kind, stream, length)
         frame.parse_body(memoryview(data)[at + 9 : at + 9 + length])
         found.append(frame)
-        at += frames.HEADER_SIZE + length
+        at += HEADER_SIZE + length
     assert at == len(data)
     return found
 
@@ -224,8 +225,8 @@ def test_long_data_is_cut(size: int, ended: bool):
 
 
 def test_a_goaway_and_a_reset_are_read_back():
-    assert frames.parse_goaway(frames.goaway(9, 2, b"text"), frames.HEADER_SIZE) == (9, 2)
-    assert frames.reset_code(frames.rst_stream(9, 0x99), frames.HEADER_SIZE) == 0x99
+    assert frames.parse_goaway(frames.goaway(9, 2, b"text"), HEADER_SIZE) == (9, 2)
+    assert frames.reset_code(frames.rst_stream(9, 0x99), HEADER_SIZE) == 0x99
 
 
 def test_h2_takes_a_conversation_of_ours():

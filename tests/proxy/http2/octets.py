@@ -7,8 +7,8 @@ import hpack
 from hpack import NeverIndexedHeaderTuple
 
 from gatewayd.wire import frames
+from tests.frames import cut
 from tests.proxy.conversation import message
-from tests.proxy.peers import cut
 
 WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR = 0, 1, 2, 3

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gatewayd.wire import frames
+from tests.frames import cut
 from tests.proxy.conversation import OK, Conversation, Start, message
 from tests.proxy.http2.octets import ask, body_in, goaways
 from tests.proxy.pairs import nothing_is_left
-from tests.proxy.peers import cut
 
 HELLO = frames.PREFACE + frames.settings({})
 NO_ERROR, PROTOCOL_ERROR, FRAME_SIZE_ERROR, COMPRESSION_ERROR, CALM = 0, 1, 6, 9, 11

@@ -6,9 +6,10 @@ import h2.settings
 import pytest
 
 from gatewayd.wire import frames
+from tests.frames import cut
 from tests.proxy.conversation import GET, Conversation, Start, message
 from tests.proxy.pairs import nothing_is_left
-from tests.proxy.peers import Backend2, Client2, cut
+from tests.proxy.peers import Backend2, Client2
 
 STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
 WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.wire import frames
+from tests.frames import cut
 from tests.proxy.conversation import OK, Conversation, Start, message
 from tests.proxy.fakes import Clock
 from tests.proxy.http2.octets import (
@@ -24,7 +25,7 @@ from tests.proxy.http2.octets import (
     response,
 )
 from tests.proxy.pairs import nothing_is_left
-from tests.proxy.peers import Backend1, Client2, cut
+from tests.proxy.peers import Backend1, Client2
 
 # -- streams -----------------------------------------------------------------------------------------------------------
 

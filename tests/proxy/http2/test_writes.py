@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gatewayd.wire import frames
+from tests.frames import cut
 from tests.proxy.conversation import OK, Conversation, Peer, Start
 from tests.proxy.pairs import nothing_is_left
-from tests.proxy.peers import Backend2, Client2, cut
+from tests.proxy.peers import Backend2, Client2
 
 HEAD = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
 
