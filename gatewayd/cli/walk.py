@@ -55,7 +55,7 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) 
 
 def _for_client(answer: Data, head: RequestHead) -> Data:
     """An answer of the gateway's own as a gRPC client gets it, when the request is a call."""
-    if answer["status"] is None or not grpc.is_grpc(head.value(b"content-type")):
+    if answer["status"] is None or not head.call:
         return answer
     return {**answer, "grpc_status": grpc.status_of(answer["status"])}
 

@@ -188,7 +188,7 @@ def _whole(exchange: Exchange, limit: float) -> float:
     less. A call whose time is over already ends in the loop's next turn.
     """
     head = exchange.head
-    asked = grpc.timeout(head.value(b"grpc-timeout")) if grpc.is_grpc(head.value(b"content-type")) else None
+    asked = grpc.timeout(head.value(b"grpc-timeout")) if head.call else None
     if asked is None:
         return limit
     return min(limit or asked, asked) or _AT_ONCE

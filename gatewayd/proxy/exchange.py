@@ -124,6 +124,7 @@ class Exchange:
         self.listener = listener
         self.settings = listener.settings
         if head.trusted and self.port.mixed:
+            self.head = head = head.copy()
             head.trusted = self.port.trusts(self.client, listener.settings)
         if self.down.sni_listener not in (None, listener.key):
             return self.reply(421, b"misdirected")
@@ -289,10 +290,12 @@ class Exchange:
             return
         self.answered = now
         self.status = head.status
-        for edit in self.reply_edits:
-            head.block = edit.apply(head.block)
+        if self.reply_edits:
+            head = head.copy()
+            for edit in self.reply_edits:
+                head.block = edit.apply(head.block)
         if (sessions := self.rule.sessions) is not None:  # type: ignore[union-attr]
-            session.tell(self, sessions, head)
+            head = session.tell(self, sessions, head)
         self.bytes_out = len(data)
         self.down.reply_head(head, data, ended, trailers)
         if ended:
@@ -312,7 +315,7 @@ class Exchange:
         for edit in self.reply_edits:
             head.block = edit.apply(head.block)
         if (sessions := self.rule.sessions) is not None:  # type: ignore[union-attr]
-            session.tell(self, sessions, head)
+            head = session.tell(self, sessions, head)
         self.down.switch(head, up, data)
 
     def upstream_lost(self, reason: bytes, status: int = 502) -> None:

@@ -35,12 +35,14 @@ def renew(exchange: Exchange) -> None:
     exchange.bound = place.endpoint if place is not None and place.share is exchange.share else None
 
 
-def tell(exchange: Exchange, sessions: Sessions, head: ResponseHead) -> None:
-    """Let the response carry the token of the endpoint that answered, unless the request showed it."""
+def tell(exchange: Exchange, sessions: Sessions, head: ResponseHead) -> ResponseHead:
+    """The head that carries the token of the endpoint that answered, unless the request showed it."""
     share, endpoint = exchange.share, exchange.endpoint
     if endpoint is not exchange.bound and share is not None:
         key = exchange.settings.session_key
+        head = head.copy()
         head.block = sessions.tell(head.block, Place(share, endpoint), key, time(), _secure(exchange))
+    return head
 
 
 def _secure(exchange: Exchange) -> bool:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatewayd.wire.grpc import is_grpc
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -89,7 +87,7 @@ def _judge(
         return "differs", "path"
     if match.method is not None and match.method != head.method:
         return "differs", "method"
-    if match.grpc and not is_grpc(head.value(b"content-type")):
+    if match.grpc and not head.call:
         return "differs", "content-type (no gRPC)"
     for predicate in match.headers:
         if not predicate.holds(head.value(predicate.name)):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import re2
 
 from gatewayd.routing.rule import Rule
-from gatewayd.wire.grpc import is_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,7 +102,7 @@ class Match:
         """Whether everything but the path fits the request."""
         if self.method is not None and self.method != head.method:
             return False
-        if self.grpc and not is_grpc(head.value(b"content-type")):
+        if self.grpc and not head.call:
             return False
         if self.call and not self.calls(head.path):
             return False

@@ -68,7 +68,8 @@ def request_head(fields: tuple[Field, ...], ended: bool, longest_line: int = 163
     head.keep_alive = True
     head.trusted = head.expect = head.trailers = False
     head.upgrade = b""
-    head._fields = head._parameters = None
+    head._pairs = fields
+    head._values = head._parameters = head._call = None
     head.length = 0 if ended else UNTIL_END
     if specials:
         _read_specials(head, specials, ended)
@@ -84,7 +85,8 @@ def _unusual_head(fields: tuple[Field, ...], ended: bool, longest_line: int) -> 
     head.end = 0
     head.keep_alive = True
     head.trusted = head.expect = head.trailers = False
-    head._fields = head._parameters = None
+    head._pairs = ()
+    head._values = head._parameters = head._call = None
     _read_method(head, pseudo)
     target = pseudo.get(b":path")
     if not target or b":scheme" not in pseudo:

@@ -12,6 +12,7 @@ from gatewayd.wire import framing
 from gatewayd.wire.diagnosis import diagnose, wait
 from gatewayd.wire.fields import Fields, split_block, without
 from gatewayd.wire.grammar import ORIGIN_HEAD, REQUEST_HEAD, REQUEST_SPECIALS
+from gatewayd.wire.grpc import is_grpc
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.specials import FRAMING_OPTIONS, KEPT_OPTIONS, PLAIN_CONNECTION, connection_options, sort_out
 from gatewayd.wire.target import normal_path, query_parameters, split_authority, split_target
@@ -31,18 +32,23 @@ _CLIENT_FIELDS = frozenset(
 )
 
 
+_PLAIN = {bytes}
+
+
 class RequestHead:
     """One request's head.
 
     `length` is the body's length, or framing.CHUNKED; `end` is where the head ends in the data that was given;
     `query` keeps its "?"; `host` is lower case without port, `authority` as the client wrote it (both b"" where an
     HTTP/1.0 request names none); `upgrade` is b"websocket" or b"". `trusted` says whether the client's word on
-    X-Forwarded-* counts (set by the connection).
+    X-Forwarded-* counts (set by the connection). A head may serve several requests (`heads2`): who edits one copies it.
     """
 
     __slots__ = (
-        "_fields",
+        "_call",
+        "_pairs",
         "_parameters",
+        "_values",
         "authority",
         "block",
         "end",
@@ -78,10 +84,8 @@ class RequestHead:
 
     @property
     def fields(self) -> Fields:
-        """The forwarded fields as pairs, made on first use."""
-        if self._fields is None:
-            self._fields = split_block(self.block)
-        return self._fields
+        """The forwarded fields as pairs."""
+        return split_block(self.block)
 
     @property
     def parameters(self) -> dict[bytes, bytes]:
@@ -96,11 +100,33 @@ class RequestHead:
             return self.authority
         if name in self.specials:
             return self.specials[name] if self.trusted or name not in _CLIENT_FIELDS else None
-        values = [value for known, value in self.fields if known == name]
-        return b", ".join(values) if values else None
+        values = self._values
+        if values is None:
+            values = self._values = self._by_name()
+        return values.get(name)
+
+    def _by_name(self) -> dict[bytes, bytes]:
+        """The fields by name. Of HTTP/2's those that the decoder made serve, unless there is something to join, or some
+        name is of another kind of bytes (`never_indexed`), by which nothing is found.
+        """
+        found = dict(self._pairs)
+        if found and len(found) == len(self._pairs) and b"cookie" not in found and {*map(type, found)} == _PLAIN:
+            return found
+        found = {}
+        for name, value in split_block(self.block):
+            found[name] = found[name] + b", " + value if name in found else value
+        return found
+
+    @property
+    def call(self) -> bool:
+        """Whether the request is a call of gRPC."""
+        found = self._call
+        if found is None:
+            found = self._call = is_grpc(self.value(b"content-type"))
+        return found
 
     def copy(self) -> RequestHead:
-        """A head that can be edited without the other; they share `specials`."""
+        """A head that can be edited without the other, but for its fields; they share `specials`."""
         head = RequestHead()
         head.method = self.method
         head.path = self.path
@@ -117,11 +143,16 @@ class RequestHead:
         head.upgrade = self.upgrade
         head.trailers = self.trailers
         head.trusted = self.trusted
-        head._fields = head._parameters = None
+        head._pairs = self._pairs
+        head._values = self._values
+        head._call = self._call
+        head._parameters = None
         return head
 
-    _fields: Fields | None
+    _pairs: tuple[tuple[bytes, bytes], ...]  # all that HTTP/2 brought, or (); pseudo-fields count for nothing
+    _values: dict[bytes, bytes] | None
     _parameters: dict[bytes, bytes] | None
+    _call: bool | None
 
 
 def parse_request(data: bytes, limits: HeadLimits, scanned: int = 0) -> RequestHead | None:
@@ -185,7 +216,8 @@ def _build(
     head.query = query
     head.minor = minor
     head.end = end
-    head._fields = head._parameters = None
+    head._pairs = ()
+    head._values = head._parameters = head._call = None
     head.trusted = head.expect = head.trailers = False
     head.upgrade = b""
     head.length = 0

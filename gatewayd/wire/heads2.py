@@ -1,8 +1,8 @@
 """Heads of field sections that a connection of HTTP/2 gets again and again, such as calls of one kind.
 
 A section that the decoder knows is the very same tuple each time (`Decoder.again`), so its head need not be read anew.
-It is copied, for whoever serves a request may edit its head. Bounded, and dropped with the connection: heads may hold
-credentials.
+The requests share it, and what is asked of its fields is looked up once: who edits a head copies it first. Bounded, and
+dropped with the connection: heads may hold credentials.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ class Heads:
         """As `request_head`."""
         known = self._requests.get(id(fields))
         if known is not None and known[0] is fields and known[1] is ended and known[2] == longest_line:
-            return known[3].copy()
+            return known[3]
         head = request_head(fields, ended, longest_line)
-        # What opens a tunnel is edited in depth.
-        if not head.upgrade and len(head.block) + len(head.path) + len(head.query) <= _MAX_HEAD_BYTES:
+        if not _is_edited(head) and len(head.block) + len(head.path) + len(head.query) <= _MAX_HEAD_BYTES:
             if len(self._requests) >= _MAX_HEADS:
                 self._requests.clear()
-            self._requests[id(fields)] = fields, ended, longest_line, head.copy()
+            self._requests[id(fields)] = fields, ended, longest_line, head
         return head
 
     def page(self, stem: Stem, fields: tuple[Field, ...], ended: bool, longest_line: int) -> RequestHead:
@@ -54,10 +53,10 @@ class Heads:
             head.path, head.query = split_target(head.method, target)
             return head
         head = request_head(fields, ended, longest_line)
-        if not head.upgrade and len(head.block) <= _MAX_HEAD_BYTES:
+        if not _is_edited(head) and len(head.block) <= _MAX_HEAD_BYTES:
             if len(self._pages) >= _MAX_HEADS:
                 self._pages.clear()
-            self._pages[id(stem)] = stem, ended, head.copy()
+            self._pages[id(stem)] = stem, ended, head
         return head
 
     def response(self, fields: tuple[Field, ...], ended: bool, method: bytes) -> ResponseHead:
@@ -66,11 +65,16 @@ class Heads:
             return response_head(fields, ended, method)
         known = self._responses.get(id(fields))
         if known is not None and known[0] is fields and known[1] is ended:
-            return known[2].copy()
+            return known[2]
         head = response_head(fields, ended, method)
         if len(head.block) > _MAX_HEAD_BYTES:
             return head
         if len(self._responses) >= _MAX_HEADS:
             self._responses.clear()
-        self._responses[id(fields)] = fields, ended, head.copy()
+        self._responses[id(fields)] = fields, ended, head
         return head
+
+
+def _is_edited(head: RequestHead) -> bool:
+    """What opens a tunnel or waits for 100 Continue is edited where it is served."""
+    return bool(head.upgrade) or head.expect

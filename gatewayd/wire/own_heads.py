@@ -26,7 +26,8 @@ def request_head(
     head.expect = head.trusted = False
     head.upgrade = b""
     head.trailers = trailers
-    head._fields = head._parameters = None
+    head._pairs = ()
+    head._values = head._parameters = head._call = None
     return head
 
 

@@ -1,4 +1,4 @@
-"""Heads that are known are as those that are read, and may be edited."""
+"""Heads that are known are as those that are read, and copies of them may be edited."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gatewayd.wire.fields2 import request_head, response_head
 from gatewayd.wire.framing import UNTIL_END
 from gatewayd.wire.head import RequestHead
 from gatewayd.wire.heads2 import Heads
+from gatewayd.wire.never_indexed import NeverIndexed
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.response_head import ResponseHead
 from gatewayd.wire.sorter2 import Malformed
@@ -30,9 +31,55 @@ def test_a_request_that_is_known_is_as_one_that_is_read(ended: bool):
     for _ in range(3):
         head = heads.request(GET, ended, 16384)
         assert content(head) == expected
-        head.query, head.block, head.expect, head.trusted = b"?edited", b"", True, True
-        head.fields.append((b"x", b"y"))
+        edited = head.copy()
+        edited.query, edited.block, edited.expect, edited.trusted = b"?edited", b"", True, True
     assert heads.request(GET, not ended, 16384).length == (UNTIL_END if ended else 0)
+
+
+def test_what_is_edited_where_it_is_served_is_read_anew():
+    heads = Heads()
+    asked = (*GET[:4], (b"expect", b"100-continue"))
+    for _ in range(2):
+        head = heads.request(asked, False, 16384)
+        assert head.expect
+        head.expect = False
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "value"),
+    [
+        ((), b"accept", b"*/*"),
+        ((), b"te", b"trailers"),
+        ((), b"x-absent", None),
+        ((), b"host", b"A.b:80"),
+        (((b"accept", b"text/html"),), b"accept", b"*/*, text/html"),
+        (((b"cookie", b"a=1"),), b"cookie", b"a=1"),
+        (((b"cookie", b"a=1"), (b"cookie", b"b=2")), b"cookie", b"a=1; b=2"),  # RFC 9113 section 8.2.3
+        (((NeverIndexed(b"x-secret"), b"1"),), b"x-secret", b"1"),  # RFC 7541 section 7.1.3
+        (((NeverIndexed(b"x-secret"), b"1"), (b"x-secret", b"2")), b"x-secret", b"1, 2"),
+        (((b"forwarded", b"for=x"),), b"forwarded", None),  # the client's word does not count
+    ],
+)
+def test_values_are_those_of_the_lines(more: tuple[tuple[bytes, bytes], ...], name: bytes, value: bytes | None):
+    head = request_head((*GET, *more), True)
+    assert head.value(name) == value
+    assert head.copy().value(name) == value
+    for known, _ in head.fields:
+        assert head.value(known) == b", ".join(found for other, found in head.fields if other == known)
+
+
+@pytest.mark.parametrize(
+    ("fields", "call"),
+    [
+        ((), False),
+        (((b"content-type", b"application/grpc"),), True),
+        (((b"content-type", b"application/grpc-web"),), False),
+        (((b"content-type", b"application/grpc"), (b"content-type", b"text/plain")), False),
+    ],
+)
+def test_calls(fields: tuple[tuple[bytes, bytes], ...], call: bool):
+    head = request_head((*GET, *fields), True)
+    assert (head.call, head.call, head.copy().call) == (call, call, call)
 
 
 def test_limits_hold_for_what_is_known():
@@ -59,7 +106,8 @@ def test_a_response_that_is_known_is_as_one_that_is_read():
     for _ in range(3):
         head = heads.response(OK, False, b"GET")
         assert content(head) == expected
-        head.block, head.status, head.reason = b"\r\nedited: yes", 500, b"?"
+        edited = head.copy()
+        edited.block, edited.status, edited.reason = b"\r\nedited: yes", 500, b"?"
     assert heads.response(OK, False, b"HEAD").length == 0
     assert heads.response(OK, False, b"GET").length == 2
     with pytest.raises(Malformed):

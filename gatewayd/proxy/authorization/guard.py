@@ -17,7 +17,6 @@ from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.replies import PHRASES
 from gatewayd.routing.authorization import Facts, NoVerdictError, Verdict, refusal
 from gatewayd.routing.cors import CrossOriginEdit
-from gatewayd.wire import grpc
 from gatewayd.wire.own_heads import response_head
 from gatewayd.wire.target import edit_query
 
@@ -216,7 +215,7 @@ class Guard:
     def _is_call(self) -> bool:
         """Whether the client takes answers of gRPC; over HTTP/1.1 nobody does."""
         exchange = self._exchange
-        return hasattr(exchange.down, "connection") and grpc.is_grpc(exchange.head.value(b"content-type"))
+        return hasattr(exchange.down, "connection") and exchange.head.call
 
     def fail(self, reason: bytes) -> None:
         """There is no answer; `reason` says what became of the question."""

@@ -106,7 +106,7 @@ class RequestStream(Stream2):
             connection.drain()
         exchange.begin(data, ended, trailers)
         if not ended and self.exchange is exchange:
-            self.patient = grpc.is_grpc(head.value(b"content-type"))
+            self.patient = head.call
             self.received_bytes = len(data)
             self.body_began = now
             if exchange.up is None and not exchange.takes_body:
@@ -213,7 +213,7 @@ class RequestStream(Stream2):
         exchange = self.exchange
         assert exchange is not None
         request = exchange.head
-        if grpc.is_grpc(request.value(b"content-type")):
+        if request.call:
             self.connection.send_fields(self, grpc.trailers_only(status, exchange.reason), b"", True)
         else:
             exchange.bytes_out = self._answer(status, block, head_only=request.method == b"HEAD")

@@ -218,6 +218,7 @@ class ResponseStream(Stream2):
     def _switch(self, exchange: Exchange, head: ResponseHead, ended: bool) -> None:
         """The stream is a tunnel from now on. To the client's side it answers as HTTP/1.1 would."""
         self.tunnel = StreamTransport(self)
+        head = head.copy()
         head.reason = b"Switching Protocols"
         head.block += b"\r\nsec-websocket-accept: " + accept_of(exchange.head.value(b"sec-websocket-key") or b"")
         self.unwatch()
