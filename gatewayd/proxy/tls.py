@@ -2,6 +2,9 @@
 
 To the protocol it is a transport, to the transport a protocol. Against the event loop's own TLS it spares a record that
 is not there being asked for (an exception for each read), half of the memory of a connection, and it knows half-close.
+And it can read the ClientHello before OpenSSL does, which then has the context that the client asked for.
+
+    the hello is coming (`_hello`) -> the handshake (`_ssl`) -> data, for the `_protocol` that ALPN chose
 """
 
 from __future__ import annotations
@@ -9,17 +12,32 @@ from __future__ import annotations
 import asyncio
 import ssl
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.gone import GONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from gatewayd.proxy.port import Port
 
 _RECORD = 16384  # RFC 8446 section 5.1: no record carries more
+_UNRECOGNIZED_NAME = b"\x15\x03\x01\x00\x02\x02\x70"  # fatal alert 112 (RFC 6066 section 3)
+
+
+class Welcome(Protocol):
+    """What a port does for its TLS connections."""
+
+    port: Port
+
+    def context(self, hello: bytes) -> tuple[ssl.SSLContext, str] | None:
+        """The context, and the key of the listener, for the ClientHello that the bytes begin with; None while it is
+        incomplete. ValueError when it is none, LookupError when nobody serves the server name.
+        """
+
+    def protocol(self, alpn: str | None, listener: str) -> Any:
+        """The protocol that was agreed on."""
 
 
 class TlsConnection(asyncio.Protocol):
@@ -27,12 +45,14 @@ class TlsConnection(asyncio.Protocol):
 
     __slots__ = (
         "_ended",
+        "_hello",
         "_incoming",
-        "_make",
+        "_listener",
         "_outgoing",
         "_protocol",
         "_read_record",
         "_ssl",
+        "_welcome",
         "_write_record",
         "deadline",
         "port",
@@ -43,15 +63,17 @@ class TlsConnection(asyncio.Protocol):
     exchange = None
     idle = True  # before the handshake is done nothing is lost with it when room must be made
 
-    def __init__(self, port: Port, context: ssl.SSLContext, make: Callable[[str | None], Any]) -> None:
-        self.port = port
-        self.runtime = port.runtime
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._read_record = self._ssl.read
-        self._write_record = self._ssl.write
-        self._make = make  # the protocol, from the ALPN protocol that was agreed on
+    _incoming: ssl.MemoryBIO
+    _listener: str
+    _outgoing: ssl.MemoryBIO
+    _ssl: ssl.SSLObject | None
+
+    def __init__(self, welcome: Welcome) -> None:
+        self.port = welcome.port
+        self.runtime = self.port.runtime
+        self._welcome = welcome
+        self._hello = b""
+        self._ssl = None
         self._protocol: Any = None
         self._ended = False
         self.deadline = NEVER
@@ -64,15 +86,44 @@ class TlsConnection(asyncio.Protocol):
         self.runtime.opened(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._ssl is None:
+            data = self._hello + data
+            if not self._greet(data):
+                return
         self._incoming.write(data)
         if self._protocol is None and not self._shake():
             return
         self._read()
 
+    def _greet(self, data: bytes) -> bool:
+        """Choose listener and context by the ClientHello; True when it is there."""
+        try:
+            found = self._welcome.context(data)
+        except LookupError:
+            self.transport.write(_UNRECOGNIZED_NAME)
+            self.transport.close()
+            return False
+        except ValueError:
+            self.transport.abort()
+            return False
+        if found is None:
+            self._hello = data
+            return False
+        context, self._listener = found
+        self._hello = b""
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._read_record = self._ssl.read
+        self._write_record = self._ssl.write
+        return True
+
     def _shake(self) -> bool:
         """Go on with the handshake; True when it is done."""
+        connection = self._ssl
+        assert connection is not None
         try:
-            self._ssl.do_handshake()
+            connection.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
             return False
@@ -80,10 +131,12 @@ class TlsConnection(asyncio.Protocol):
             self._flush()  # the alert
             self.transport.close()
             return False
+        # A ticket could go with the first answer. But what leaves now acknowledges the Finished; without it a client
+        # that uses Nagle's algorithm keeps its request back until a timer of this side sends the acknowledgement.
         self._flush()
         self.runtime.left(self)
         self.deadline = NEVER
-        self._protocol = self._make(self._ssl.selected_alpn_protocol())
+        self._protocol = self._welcome.protocol(connection.selected_alpn_protocol(), self._listener)
         self._protocol.connection_made(self)
         return True
 
@@ -91,6 +144,7 @@ class TlsConnection(asyncio.Protocol):
         """Hand over what the records that are here carry. The next record is not asked for before there is one."""
         pieces: list[bytes] = []
         incoming, connection = self._incoming, self._ssl
+        assert connection is not None
         ended = False
         try:
             while True:
@@ -107,7 +161,7 @@ class TlsConnection(asyncio.Protocol):
             self._flush()
             self.transport.abort()
             return
-        if self._outgoing.pending:  # tickets, key updates
+        if self._outgoing.pending:  # key updates
             self._flush()
         if pieces:
             self._protocol.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
@@ -161,6 +215,8 @@ class TlsConnection(asyncio.Protocol):
 
     def _notify(self) -> None:
         """Send close_notify (RFC 8446 section 6.1), once."""
+        if self._ssl is None:
+            return
         try:
             self._ssl.unwrap()
         except (ssl.SSLError, ValueError, OSError):

@@ -7,6 +7,7 @@ OpenSSL has copied the verify mode by then.
 from __future__ import annotations
 
 import re
+import struct
 from typing import NamedTuple
 
 _HANDSHAKE = 22
@@ -32,27 +33,40 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     message = _handshake_bytes(data)
     if message is None:
         return None
-    reader = _Reader(message, 4)
-    reader.skip(2 + 32)  # legacy version, random
-    reader.vector(1)  # session id
-    reader.vector(2)  # cipher suites
-    reader.vector(1)  # compression methods
-    name = b""
-    alpn: tuple[bytes, ...] = ()
-    if reader.at < len(message):
-        extensions = _Reader(reader.vector(2), 0)
-        seen: set[int] = set()
-        while extensions.at < len(extensions.data):
-            kind = extensions.number(2)
-            if kind in seen:  # RFC 8446 section 4.2; another reader might believe the other one
-                raise ValueError("an extension comes twice")
-            seen.add(kind)
-            body = extensions.vector(2)
-            if kind == _SERVER_NAME:
-                name = _server_name(body)
-            elif kind == _ALPN:
-                alpn = _protocols(body)
-    return ClientHello(name, alpn)
+    try:
+        extensions = _extensions(message)
+    except (IndexError, struct.error):
+        raise ValueError("ClientHello is cut short") from None
+    name, alpn = extensions.get(_SERVER_NAME), extensions.get(_ALPN)
+    return ClientHello(b"" if name is None else _server_name(name), () if alpn is None else _protocols(alpn))
+
+
+_number16 = struct.Struct(">H").unpack_from
+_extension_head = struct.Struct(">HH").unpack_from
+
+
+def _extensions(message: bytes) -> dict[int, bytes]:
+    """The extensions' bodies by type. ValueError, IndexError or struct.error when lengths lead beyond the end. Every
+    connection pays for this, so the dozen of extensions is walked without a reader's calls.
+    """
+    at = 4 + 2 + 32  # legacy version, random
+    at += 1 + message[at]  # session id
+    at += 2 + _number16(message, at)[0]  # cipher suites
+    at += 1 + message[at]  # compression methods
+    found: dict[int, bytes] = {}
+    if at == len(message):
+        return found
+    end = at + 2 + _number16(message, at)[0]
+    at += 2
+    while at < end <= len(message):
+        kind, size = _extension_head(message, at)
+        if kind in found:  # RFC 8446 section 4.2; another reader might believe the other one
+            raise ValueError("an extension comes twice")
+        at += 4 + size
+        found[kind] = message[at - size : at]
+    if at != end:
+        raise ValueError("ClientHello is cut short")
+    return found
 
 
 def _handshake_bytes(data: bytes) -> bytes | None:

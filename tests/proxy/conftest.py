@@ -11,7 +11,6 @@ from tests.proxy.conversation import Conversation
 from tests.proxy.fakes import Clock
 
 TIMED = (
-    "accept",
     "authorization.asking",
     "attempts",
     "authorization.guard",
