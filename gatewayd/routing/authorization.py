@@ -24,7 +24,7 @@ SHOWN_BYTES = 32 << 20  # of all bodies that one worker keeps at a time to show 
 
 
 class NoVerdictError(ValueError):
-    """An answer that is none; the text says why."""
+    """An answer that is none; the text is a word for the access line."""
 
 
 class Facts(NamedTuple):
@@ -179,11 +179,11 @@ class GrpcAuthorizer:
         status = dict(split_block(trailers)).get(b"grpc-status") or fields.get(b"grpc-status")
         message = grpc.only_message(body)
         if head.status != 200 or not grpc.is_grpc(fields.get(b"content-type")) or status != b"0" or message is None:
-            raise NoVerdictError("the call failed")
+            raise NoVerdictError(_failure(status))
         try:
             answer = ext_authz.check_response(message)
-        except MalformedMessageError as error:
-            raise NoVerdictError(str(error)) from None
+        except MalformedMessageError:
+            raise NoVerdictError(_failure(None)) from None
         if not answer.allowed:
             return Verdict(False, status=answer.status, block=_block(answer), body=answer.body)
         return Verdict(
@@ -193,6 +193,16 @@ class GrpcAuthorizer:
             answer.query_set,
             answer.query_remove,
         )
+
+
+_FAILED = frozenset(b"%d" % code for code in range(1, 17))  # the codes of gRPC that mean no success
+
+
+def _failure(status: bytes | None) -> str:
+    """The word for a call without an answer: most name what is wrong by their grpc-status, as a message that is too
+    large for the service (8), or a service that has no such method (12).
+    """
+    return f"auth_call_failed_{status.decode()}" if status in _FAILED and status is not None else "auth_bad_answer"
 
 
 def _block(answer: ext_authz.CheckResponse) -> bytes:

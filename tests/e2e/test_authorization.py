@@ -157,7 +157,7 @@ CLOSED = [
     ("/gone", "Bearer ann", 503, "auth_unreachable"),
     ("/gone-grpc", "Bearer ann", 503, "auth_unreachable"),
     ("/http/slow", "Bearer slow", 504, "auth_timeout"),
-    ("/grpc/broken", "Bearer broken", 502, "auth_bad_answer"),
+    ("/grpc/broken", "Bearer broken", 502, "auth_call_failed_13"),
 ]
 
 

@@ -38,6 +38,7 @@ _FAILURES = {
     b"connect_timeout": (503, b"auth_unreachable"),
     b"upstream_overflow": OVERFLOW,
     b"upstream_timeout": _TIMEOUT,
+    b"answer_too_long": (502, b"auth_answer_too_long"),
 }
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = response_head(100, b"Continue")
@@ -164,8 +165,8 @@ class Guard:
     def _judge(self, head: ResponseHead, body: bytes, trailers: bytes) -> None:
         try:
             verdict = self._authorizer.judge(head, body, trailers)
-        except NoVerdictError:
-            self.refuse(*_BAD_ANSWER)
+        except NoVerdictError as error:
+            self.refuse(502, str(error).encode())
             return
         if verdict.allowed:
             self._allow(verdict)

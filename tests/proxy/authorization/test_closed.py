@@ -131,7 +131,7 @@ def test_an_answer_that_is_too_long(talk: Conversation, status: str):
     service.sends(b"x" * ANSWER_BYTES)
     assert client.takes() == b""
     service.sends(b"x")
-    assert outcome(talk) == (502, "auth_bad_answer", 0)
+    assert outcome(talk) == (502, "auth_answer_too_long", 0)
     assert client.takes().startswith(b"HTTP/1.1 502 ")
     all_is_given_back(talk)
 

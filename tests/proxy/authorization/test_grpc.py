@@ -2,71 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption, QueryParameter
-from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse
+from envoy.config.core.v3.base_pb2 import QueryParameter
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse
 from envoy.type.v3.http_status_pb2 import HttpStatus
 from google.protobuf.wrappers_pb2 import BoolValue
 from google.rpc.status_pb2 import Status
 
 from gatewayd.routing.snapshot import AuthPlan, Filters
 from gatewayd.wire import grpc
+from tests.proxy.authorization.calls import CALL, NO, YES, Service, allows, asked, denies, guarded, option
 from tests.proxy.authorization.service import PLACES, all_is_given_back
-from tests.proxy.conversation import GET, OK, Client, Conversation, Start, message, rule
+from tests.proxy.conversation import GET, OK, Conversation, Start, message, rule
 from tests.proxy.fakes import HERE
-from tests.proxy.peers import Backend2, Client2
-
-CALL = ("content-type", "application/grpc")
-YES = CheckResponse(status=Status(code=0))
-NO = CheckResponse(status=Status(code=7))
-
-
-def guarded(start: Start, **plan: Any) -> Conversation:
-    filters = Filters(auth=AuthPlan("auth", grpc=True, authority=b"auth.default", **plan))
-    return start(rule(filters=filters), endpoints=PLACES, protocols={"auth": "h2c"})
+from tests.proxy.peers import Client2
 
 
 @pytest.fixture
 def talk(start: Start) -> Conversation:
     return guarded(start)
-
-
-class Service(Backend2):
-    """The service, once the gateway has connected."""
-
-    def asked(self, stream: int = 1) -> Any:
-        """What it is asked on a stream."""
-        self.settle()
-        found = self.messages[stream]
-        assert found.ended
-        assert found.start == (b"POST", b"/envoy.service.auth.v3.Authorization/Check", b"auth.default")
-        assert (found.fields[b"content-type"], found.fields[b"te"]) == (b"application/grpc", b"trailers")
-        data = grpc.only_message(found.body)
-        assert data is not None
-        return CheckRequest.FromString(data).attributes
-
-    def says(self, answer: CheckResponse | bytes, stream: int = 1, status: str = "0") -> None:
-        """Answer as servers do: head, one message, trailers."""
-        data = answer if isinstance(answer, bytes) else grpc.frame(answer.SerializeToString())
-        self.answers(stream, 200, CALL, end=False)
-        self.sends(stream, data)
-        self.trails(stream, [(b"grpc-status", status.encode())])
-
-
-def asked(talk: Conversation, request: bytes = GET) -> tuple[Client, Service]:
-    client = talk.client()
-    client.sends(request)
-    return client, Service(talk.backend())
-
-
-def option(name: str, value: str, **more: Any) -> HeaderValueOption:
-    return HeaderValueOption(header=HeaderValue(key=name, value=value), **more)
-
-
-def allows(**fields: Any) -> CheckResponse:
-    return CheckResponse(status=Status(code=0), ok_response=OkHttpResponse(**fields))
 
 
 # -- the question ------------------------------------------------------------------------------------------------------
@@ -179,10 +133,6 @@ def test_changes_of_the_request_and_of_the_response(talk: Conversation):
     assert client.takes() == message("HTTP/1.1 200 OK", "set-cookie: a=b", "x-backend: hidden", "content-length: 0")
 
 
-def denies(**fields: Any) -> CheckResponse:
-    return CheckResponse(status=Status(code=7), denied_response=DeniedHttpResponse(**fields))
-
-
 DENIALS = [
     (NO, "HTTP/1.1 403 Forbidden", b"403 Forbidden\n"),
     (denies(), "HTTP/1.1 403 Forbidden", b"403 Forbidden\n"),
@@ -207,66 +157,6 @@ def test_denied(talk: Conversation, answer: CheckResponse, first: str, end: byte
     assert found.startswith(first.encode()), found
     assert found.endswith(end), found
     assert (talk.line["reason"], talk.asks) == ("auth_denied", 0)
-
-
-def test_a_client_of_grpc_gets_a_status(talk: Conversation):
-    """Also where the denial says 200: it is no success of the call."""
-    client = Client2(talk)
-    statuses = {401: b"16", 403: b"7", 429: b"14", 200: b"2"}
-    service: Any = None
-    for number, (code, expected) in enumerate(statuses.items()):
-        stream = client.asks("POST", "/a.B/C", ("content-type", "application/grpc"), ("te", "trailers"))
-        service = service or Service(talk.backend())
-        service.asked(2 * number + 1)
-        service.says(denies(status=HttpStatus(code=code)), 2 * number + 1)
-        client.settle()
-        found = client.messages[stream]
-        assert (found.status, found.fields[b"grpc-status"], found.ended) == (200, expected, True)
-        assert found.fields[b"grpc-message"] == b"gateway: auth denied"
-        assert talk.line["status"] == code
-    all_is_given_back(talk)
-
-
-HTML = option("Content-Type", "text/html; charset=utf-8")
-TOLD = [
-    (denies(body="no \u00fc, 100 %\n"), b"no %C3%BC, 100 %25"),
-    (denies(body="<html>", headers=[HTML]), b"gateway: auth denied"),
-    (denies(body="x" * 1025), b"gateway: auth denied"),
-    (denies(headers=[option("grpc-status", "0"), option("grpc-message", "fine")]), b"gateway: auth denied"),
-]
-
-
-@pytest.mark.parametrize(("answer", "expected"), TOLD)
-def test_a_client_of_grpc_is_told_why(talk: Conversation, answer: CheckResponse, expected: bytes):
-    """As Envoy does it: the body is the message, the fields are metadata."""
-    answer.denied_response.headers.append(option("www-authenticate", "Bearer"))
-    client = Client2(talk)
-    stream = client.asks("POST", "/a.B/C", ("content-type", "application/grpc"), ("te", "trailers"))
-    service = Service(talk.backend())
-    service.asked()
-    service.says(answer)
-    client.settle()
-    found = client.messages[stream]
-    assert (found.status, found.fields[b"content-type"], found.ended) == (200, b"application/grpc", True)
-    assert (found.fields[b"grpc-status"], found.fields[b"grpc-message"]) == (b"7", expected)
-    assert (found.fields[b"www-authenticate"], found.body) == (b"Bearer", b"")
-    assert (talk.line["status"], talk.line["reason"]) == (403, "auth_denied")
-
-
-def test_over_http1_nobody_calls(talk: Conversation):
-    """What says that it is gRPC there takes the answer as any other client."""
-    client, service = asked(talk, message("GET / HTTP/1.1", "Host: a", "Content-Type: application/grpc"))
-    service.says(denies(body="why"))
-    assert client.takes().endswith(b"\r\n\r\nwhy")
-
-
-def test_a_client_of_grpc_when_the_service_is_gone(talk: Conversation):
-    client = Client2(talk)
-    stream = client.asks("POST", "/a.B/C", ("content-type", "application/grpc"), ("te", "trailers"), end=False)
-    talk.refuses()
-    client.settle()
-    assert client.messages[stream].fields[b"grpc-status"] == b"14"
-    assert talk.line["reason"] == "auth_unreachable"
 
 
 def test_an_http_service_behind_http2(start: Start):
@@ -296,8 +186,8 @@ def test_an_http_service_behind_http2(start: Start):
 FRAMED = grpc.frame(YES.SerializeToString())
 BROKEN: list[tuple[bytes, str]] = [
     (b"", "0"),
-    (FRAMED, "14"),
-    (FRAMED, "2"),
+    (FRAMED, "17"),
+    (FRAMED, "-1"),
     (FRAMED, ""),
     (FRAMED * 2, "0"),
     (FRAMED[:-1], "0"),
@@ -322,6 +212,16 @@ def test_broken_answers(talk: Conversation, body: bytes, status: str):
     all_is_given_back(talk)
 
 
+@pytest.mark.parametrize("status", [1, 2, 8, 14, 16])
+def test_a_call_that_failed(talk: Conversation, status: int):
+    """Whatever came before its status; the access line says which."""
+    client, service = asked(talk)
+    service.says(FRAMED, status=str(status))
+    assert client.takes().startswith(b"HTTP/1.1 502 ")
+    assert (talk.line["reason"], talk.asks) == (f"auth_call_failed_{status}", 0)
+    all_is_given_back(talk)
+
+
 def test_an_answer_that_is_too_long(talk: Conversation):
     client, service = asked(talk)
     service.answers(1, 200, CALL, end=False)
@@ -329,12 +229,12 @@ def test_an_answer_that_is_too_long(talk: Conversation):
     assert client.takes() == b""
     service.sends(1, b"x" * 6_000)
     assert client.takes().startswith(b"HTTP/1.1 502 ")
-    assert (service.messages[1].reset, talk.line["reason"]) == (8, "auth_bad_answer")
+    assert (service.messages[1].reset, talk.line["reason"]) == (8, "auth_answer_too_long")
     all_is_given_back(talk)
 
 
 HEADS: list[tuple[int, tuple[tuple[str, str], ...]]] = [
-    (200, (CALL, ("grpc-status", "12"))),
+    (200, (CALL, ("grpc-status", "012"))),
     (200, (CALL, ("grpc-status", "0"))),  # a call that succeeded without an answer
     (200, (("content-type", "text/html"),)),
     (404, (CALL, ("grpc-status", "0"))),
@@ -348,6 +248,13 @@ def test_answers_that_are_a_head_only(talk: Conversation, status: int, fields: t
     service.answers(1, status, *fields)
     assert client.takes().startswith(b"HTTP/1.1 502 ")
     assert talk.line["reason"] == "auth_bad_answer"
+
+
+def test_a_service_without_such_a_method(talk: Conversation):
+    client, service = asked(talk)
+    service.answers(1, 200, CALL, ("grpc-status", "12"))
+    assert client.takes().startswith(b"HTTP/1.1 502 ")
+    assert talk.line["reason"] == "auth_call_failed_12"
 
 
 def test_a_reset_is_no_answer_and_a_refused_stream_is_tried_again(talk: Conversation):
