@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import random
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.processes import free_port
 
 CALLS = "/bench.Greeter"  # a gRPC service is the first segment of the path
 PATHS = ("/api", "/cart", "/shop", "/files", "/upload")
@@ -95,14 +94,8 @@ LAYERS = {
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, below the range from which the kernel takes ports for outgoing connections."""
-    found: set[int] = set()
-    while len(found) < count:
-        port = random.randrange(10240, 32000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((LOOPBACK, port))
-            found.add(port)
-    return list(found)
+    """Ports that nobody uses now, and that no other run on this machine gives away."""
+    return [free_port() for _ in range(count)]
 
 
 def write_certificate(site: Site) -> None:

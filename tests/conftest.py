@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share: free ports and real processes, ended when the test ends.
 
-And how examples are drawn: the same ones in CI each time, new ones elsewhere; none fails for being slow.
+And how examples are drawn: the same ones in CI each time, new ones elsewhere; none fails for being slow. No proxy that
+the environment names is asked: curl, grpc and urllib would ask it for what listens on this machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from tests.processes import Echo, Gateway, Process, free_port
 
 settings.register_profile("gatewayd", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("gatewayd")
+for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[name]
 
 
 @pytest.fixture

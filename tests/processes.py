@@ -17,6 +17,8 @@ from typing import TypeVar
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # seconds; for a machine ten times slower than one where a condition takes some seconds
+PORTS = range(10240, 32000)  # outside the range from which the kernel takes ports for connections
+BLOCK = 64  # how many ports a run reserves at a time
 
 T = TypeVar("T")
 
@@ -30,25 +32,50 @@ def wait_until(condition: Callable[[], T | None], what: str, patience: float = P
     return value
 
 
-_given: set[int] = set()
+_reserved: list[int] = []
 
 
 def free_port() -> int:
-    """A port that nobody listens on, outside the range from which the kernel takes ports for connections.
+    """A port that nobody listens on.
 
-    Never the same one twice: until somebody binds it, a port that was given away still looks free.
+    Never the same one twice, nor one that another run on this machine may give away: until somebody binds it, a port
+    that was given away still looks free.
     """
     while True:
-        port = random.SystemRandom().randrange(10240, 32000)
-        if port in _given:
-            continue
+        if not _reserved:
+            _reserved.extend(_reserve())
+        port = _reserved.pop()
         with socket.socket() as probe:
             try:
                 probe.bind(("", port))
             except OSError:
                 continue
-        _given.add(port)
         return port
+
+
+def _reserve() -> list[int]:
+    """The ports of a block that no other process reserved, in any order.
+
+    Who binds the block's name, an abstract one that is no file, has it until its process ends: the descriptor is never
+    closed. Network namespaces have names of their own, as they have ports.
+    """
+    dice = random.SystemRandom()
+    for first in dice.sample(PORTS[::BLOCK], len(PORTS[::BLOCK])):
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0gatewayd tests, {BLOCK} ports from {first}")
+        except OSError:
+            name.close()
+            continue
+        name.detach()
+        return dice.sample(range(first, first + BLOCK), BLOCK)
+    raise AssertionError(f"other runs of the tests have reserved all ports of {PORTS}")
+
+
+def assert_bound(output: str) -> None:
+    """A gateway that says this of itself has every port that it was told to listen on."""
+    taken = [line for line in output.splitlines() if "cannot listen on" in line]
+    assert not taken, f"what this test sends would reach somebody else: {taken}"
 
 
 class Process:
@@ -152,5 +179,4 @@ class Gateway(Process):
         command += ["--admin", f"127.0.0.1:{self.admin}", "--port-map", mapped, *options]
         super().__init__(command)
         self.line("gatewayd ready:")
-        taken = [line for line in self.lines if "cannot listen on" in line]
-        assert not taken, f"what this test sends would reach somebody else: {taken}"
+        assert_bound(self.output)

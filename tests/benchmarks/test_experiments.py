@@ -39,6 +39,7 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+@pytest.mark.timeout(900)
 def test_the_smoke_run_makes_every_experiment() -> None:
     finished = benchmarks("--smoke", "--only", ",".join(EXPERIMENTS))
     assert finished.returncode == 0, finished.stdout + finished.stderr

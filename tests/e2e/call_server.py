@@ -80,7 +80,8 @@ class CallServer:
     def _wait(self, request: bytes, context: Context) -> bytes:
         self._note(context)
         over = threading.Event()
-        context.add_callback(over.set)
+        if not context.add_callback(over.set):  # the call is over already
+            over.set()
         self.waiting.set()
         if over.wait(PATIENCE):
             self.cancelled.set()

@@ -34,6 +34,7 @@ from tests.talk import curl, fetch
 
 HOST = "calls.test"
 Code = grpc.StatusCode
+OVER = ("gateway: request timeout", "Deadline Exceeded")  # grpcio's server keeps a deadline too, and may be first
 
 
 def to(backends: Any, *matches: Manifest, **more: Any) -> Manifest:
@@ -274,7 +275,7 @@ def test_a_client_that_does_not_keep_its_own_deadline(site: Site, deadline: str,
     answer = curl("--http2-prior-knowledge", "-D", "-", *fields, url)
     assert "HTTP/2 200" in answer
     assert "grpc-status: 4" in answer
-    assert "grpc-message: gateway: request timeout" in answer
+    assert any(f"grpc-message: {words}" in answer for words in OVER)
 
 
 def test_a_deadline_that_ends_a_call_whose_answer_began(site: Site):
@@ -287,7 +288,8 @@ def test_a_deadline_that_ends_a_call_whose_answer_began(site: Site):
     with pytest.raises(grpc.RpcError) as caught:
         next(stream)
     patience.cancel()
-    assert (caught.value.code(), caught.value.details()) == (Code.DEADLINE_EXCEEDED, "gateway: request timeout")
+    assert caught.value.code() is Code.DEADLINE_EXCEEDED
+    assert caught.value.details() in OVER
     assert site.a.cancelled.wait(PATIENCE)
     assert call(site, "/test.Echo/Unary", b"on")[0] == b"on"  # the connection goes on
 
@@ -299,9 +301,11 @@ def test_a_call_that_is_cancelled_is_cancelled_at_the_server(site: Site):
     assert site.a.waiting.wait(PATIENCE)
     waiting.cancel()
     assert site.a.cancelled.wait(PATIENCE)
+    site.a.waiting.clear()
     late = site.channel.unary_stream("/test.Echo/WaitLate")(b"", timeout=PATIENCE)
     assert next(late) == b"one"
     site.a.cancelled.clear()
+    assert site.a.waiting.wait(PATIENCE)  # grpcio runs no more of a method whose call is over
     late.cancel()
     assert site.a.cancelled.wait(PATIENCE)
 

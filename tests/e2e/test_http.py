@@ -76,12 +76,15 @@ class Site:
         settings.write_text(NGINX.format(root=self.root, port=port))
         process = Process([found, "-p", str(self.root), "-c", str(settings)])
         stack.callback(process.stop)
-        wait_until(lambda: _listens(port), "nginx listens")
+        wait_until(lambda: _shows_the_page(port) or not process.running, "nginx serves")
+        assert process.running, process.output
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _shows_the_page(port: int) -> bool:
+    try:
+        return fetch(port, "/page.txt").body == b"a page\n"
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="module")

@@ -73,6 +73,7 @@ class Gateway:
     def ready(self) -> Gateway:
         wait_for(lambda: "gatewayd ready" in self.out or self.process is None or self.process.poll() is not None)
         assert "gatewayd ready" in self.out, self.err
+        assert f":{self.port}: another process" not in self.err, "what this test sends would reach somebody else"
         return self
 
     @property

@@ -125,7 +125,7 @@ def _decode(parts: list[bytes]) -> None:
 
 @pytest.mark.parametrize("data", CHUNKS.values(), ids=CHUNKS)
 def test_chunks_are_decoded_in_no_time(data: bytes):
-    assert seconds(lambda: _decode([data])) < 0.1
+    assert seconds(lambda: _decode([data])) < 0.3
 
 
 @pytest.mark.parametrize("data", CHUNKS.values(), ids=CHUNKS)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.faults.stage import proc
-from tests.processes import PATIENCE, ROOT, free_port
+from tests.processes import PATIENCE, ROOT, assert_bound, free_port
 from tests.talk import fetch
 
 Target = int | None
@@ -64,8 +64,11 @@ class Served:
         return (self._scratch / "stderr").read_text(errors="replace")
 
     @property
-    def ready(self) -> bool:
-        """Whether the gateway has said so."""
+    def running(self) -> bool:
+        """Whether the supervisor runs."""
+        return self._child is not None and self._child.poll() is None
+
+    def _says_so(self) -> bool:
         return b"gatewayd ready:" in (self._scratch / "stdout").read_bytes()
 
     async def start(self, stdout: Target = None, stderr: Target = None) -> None:
@@ -79,13 +82,13 @@ class Served:
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 start_new_session=True,
             )
-        if stdout is None:
-            await self.until(lambda: self.ready, "the gateway is ready")
-        else:
-            await self.until(self._healthy, "the gateway is ready")
+        ready = self._says_so if stdout is None else self._healthy
+        await self.until(lambda: not self.running or ready(), "the gateway is ready")
+        assert self.running, f"the gateway ended\n{self.log[-2000:]}"
+        assert_bound(self.log)
 
     async def until(self, condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> float:
-        """Wait for a condition; the seconds that it took. AssertionError when it takes too long or the gateway ends."""
+        """Wait for a condition; the seconds that it took. AssertionError when it takes too long."""
         began = time.monotonic()
         while not condition():
             late = time.monotonic() > began + patience
