@@ -24,7 +24,8 @@ __all__ = ["CONNECTION_WINDOW", "MAX_STREAMS", "NEVER", "STREAM_WINDOW", "Connec
 STREAM_WINDOW = 65536
 CONNECTION_WINDOW = 1 << 20
 MAX_FRAME = 16384
-MAX_CONTINUATIONS = 8
+MAX_CONTINUATIONS = 8  # of a field section, beside those that are full
+FULL = 8192  # bytes of a continuation that counts by its length alone
 MAX_STREAMS = 100
 _UNPACK = frames.FRAME_HEADER.unpack_from
 _DATA, _HEADERS, _RST_STREAM = frames.DATA, frames.HEADERS, frames.RST_STREAM
@@ -194,7 +195,9 @@ class Connection2(Ending2):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "continuation_of_nothing")
         self._block += data[at : at + length]
         self._block_frames += 1
-        if self._block_frames > MAX_CONTINUATIONS or len(self._block) > self.limits.size:
+        length = len(self._block)
+        # What is a little too large is read all the same: then its stream alone is refused, and the others go on.
+        if length > 2 * self.limits.size or self._block_frames > MAX_CONTINUATIONS + length // FULL:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "field_section_too_large")
         if flags & frames.END_HEADERS:
             block, self._block = self._block, b""

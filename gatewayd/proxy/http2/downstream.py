@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
     from gatewayd.routing.snapshot import Settings
     from gatewayd.wire.head import RequestHead
 
-_GREETING = frames.settings(
-    {
+
+@cache
+def _greeting(head_bytes: int) -> bytes:
+    settings = {
         frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
         frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-        frames.MAX_HEADER_LIST_SIZE: 65536,
+        frames.MAX_HEADER_LIST_SIZE: head_bytes,
         frames.ENABLE_CONNECT_PROTOCOL: 1,
     }
-) + frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
+    return frames.settings(settings) + frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
+
+
 # A drain has two steps (RFC 9113 section 6.8): streams that are on their way are still taken until the client has seen
 # the first GOAWAY, which it shows by answering the PING behind it; or until some time is over.
 _LAST_STREAM = (1 << 31) - 1
@@ -69,7 +74,7 @@ class Downstream2(Connection2):
             self.port.scheme,
         )
         self.runtime.opened(self)
-        transport.write(_GREETING)
+        transport.write(_greeting(self.limits.size))
 
     def data_received(self, data: bytes) -> None:
         if self._preface is not None:

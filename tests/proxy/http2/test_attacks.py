@@ -65,7 +65,7 @@ ATTACKS = {
     "made you reset": (resets_of_ours, CALM, 101),
     "streams": (streams_over_the_limit, CALM, 201),
     "continuations": (continuations, CALM, 10),
-    "long continuations": (long_continuations, CALM, 6),
+    "long continuations": (long_continuations, CALM, 10),
     "settings": (forever(frames.settings({})), CALM, 101),
     "settings that resize": (forever(frames.settings({4: 1}) + frames.settings({4: 2})), CALM, 51),
     "pings": (forever(frames.ping(bytes(8))), CALM, 1002),

@@ -73,6 +73,29 @@ def test_a_head_over_the_limit_is_431_and_the_connection_goes_on(start: Start) -
     nothing_is_left(talk)
 
 
+@pytest.mark.parametrize("size", [70_000, 100_000])
+def test_a_head_far_over_the_limit_is_431_and_other_streams_go_on(talk: Conversation, size: int) -> None:
+    """It comes in continuations; a call with too much metadata must not end those beside it."""
+    client = Client2(talk)
+    client.asks("POST", "/", end=False)
+    backend = talk.backend()
+    client.asks("GET", "/", ("x-large", "y" * size))
+    assert client.messages[3].status == 431
+    client.sends(1, b"more", end=True)
+    backend.sends(OK)
+    client.settle()
+    assert client.messages[1].status == 200
+    nothing_is_left(talk)
+
+
+def test_a_larger_limit_is_told_and_kept(start: Start) -> None:
+    talk = start(head_bytes=262_144)
+    client = Client2(talk)
+    assert client.h2.remote_settings.max_header_list_size == 262_144
+    client.asks("GET", "/", ("x-large", "y" * 250_000))
+    assert b"y" * 250_000 in talk.backend().takes()
+
+
 def test_trailers_wait_for_the_window_and_are_coded_in_their_turn(talk: Conversation) -> None:
     """Codes of HPACK depend on their order: what is sent later must be coded later."""
     client = Client2(talk, credit=False, settings={WINDOW: 10})
