@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from dataclasses import dataclass
 from typing import cast
@@ -35,6 +36,16 @@ def unmatched_controller(arguments: argparse.Namespace, objects: Objects) -> str
 
 def read(arguments: argparse.Namespace) -> Planned:
     """Load and plan the files that the arguments name."""
+    collecting = gc.isenabled()
+    gc.disable()  # as for loading: all that is made stays until the command ends
+    try:
+        return _read(arguments)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _read(arguments: argparse.Namespace) -> Planned:
     loaded = FileSource(options.paths(arguments.paths)).load()
     result = Planner().plan(
         loaded.objects,

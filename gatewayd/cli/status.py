@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from msgspec import to_builtins
 
 from gatewayd.cli import FailedError, UsageError, options
 
@@ -33,7 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def planned(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The List of what the files come to. Every condition begins now: there is no earlier moment to know of."""
+    """The List of what the files come to. Every condition begins now: there is no earlier moment to know of. A table
+    needs no more of an object than its name.
+    """
     from gatewayd.cli.reading import read, unmatched_controller  # noqa: PLC0415  # asking a running gateway needs none of this
     from gatewayd.server.statuses import stamped  # noqa: PLC0415
     from gatewayd.server.views import listing  # noqa: PLC0415
@@ -41,6 +44,10 @@ def planned(arguments: argparse.Namespace) -> dict[str, Any]:
     found = read(arguments)
     if unmatched := unmatched_controller(arguments, found.objects):
         print(f"gatewayd: {unmatched}", file=sys.stderr)
+    if arguments.output == "table":
+        named = ((item, {"namespace": item.namespace, "name": item.name}) for item in found.objects.all())
+        items = [{"kind": it.kind, "metadata": name, "status": found.result.statuses.get(it.key)} for it, name in named]
+        return {"items": items, "problems": [to_builtins(problem) for problem in found.problems]}
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     statuses = {key: stamped(status, None, moment) for key, status in found.result.statuses.items()}
     return listing(found.objects, statuses, found.problems)
@@ -82,7 +89,7 @@ def _print_yaml(shown: dict[str, Any]) -> None:
 
 
 def _print_table(shown: dict[str, Any]) -> None:
-    from gatewayd.cli.tables import print_status  # noqa: PLC0415  # rich takes its time to load
+    from gatewayd.cli.tables import print_status  # noqa: PLC0415  # not needed by the others
 
     print_status(shown)
 

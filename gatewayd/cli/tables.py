@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from textwrap import TextWrapper
 from typing import Any, NamedTuple
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from unicodedata import combining, east_asian_width
 
 SHOWN = ("Accepted", "Programmed", "ResolvedRefs")  # columns; what else deserves attention stands in the last one
 GOOD_WHEN_FALSE = frozenset({"Conflicted", "PartiallyInvalid", "OverlappingTLSConfig", "gatewayd.dev/NotServed"})
 COLUMNS = ("object", "part", *SHOWN, "detail")
 WIDTH = 160  # columns where there is no terminal to ask
 LEAST_DETAIL = 28  # characters that the last column needs to be readable
-GAPS = 3 * len(SHOWN) + 8  # blanks between the columns
+MARGIN, GAP = " ", "   "
+STYLES = {"bold": 1, "red": 31, "green": 32, "yellow": 33}
 
 
 class Row(NamedTuple):
@@ -28,55 +28,93 @@ class Row(NamedTuple):
     note: str = ""
 
 
+class Cell(NamedTuple):
+    """A text and its style, one of STYLES or ""."""
+
+    text: str
+    style: str = ""
+
+
 def print_status(shown: dict[str, Any]) -> None:
     """Print the objects of a List that have a status, then the problems."""
-    console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else WIDTH)
+    terminal = sys.stdout.isatty()
+    pen = Pen(terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in {"dumb", "unknown"})
     found = [row for item in shown["items"] for row in rows(item)]
-    with console.capture() as drawn:
-        if _fits(found, console.width):
-            console.print(_table(found))
-        else:
-            console.print(_stacked(found), soft_wrap=True)
-        for problem in shown.get("problems", ()):
-            style = "yellow" if problem["severity"] == "warning" else "red"
-            console.print(Text(_sentence(problem), style=style), soft_wrap=True)
-    for line in drawn.get().splitlines():
-        print(line.rstrip())
+    width = shutil.get_terminal_size((WIDTH, 0)).columns if terminal else WIDTH
+    room = _room(found, width)
+    lines = [*(_stacked(found, pen) if room is None else _table(found, room, pen))]
+    lines += [pen.draw(_sentence(problem)) for problem in shown.get("problems", ())]
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
-def _fits(found: list[Row], width: int) -> bool:
-    """Whether the table leaves room for what is said in its last column."""
-    title, part = (max((len(row[place]) for row in found), default=0) for place in (0, 1))
-    room = width - title - part - sum(map(len, SHOWN)) - GAPS
-    return room >= LEAST_DETAIL or all(len(line) <= room for row in found for line in str(detail(row)).splitlines())
+class Pen:
+    """Writes cells, in colour or not."""
+
+    def __init__(self, coloured: bool) -> None:
+        self._coloured = coloured
+
+    def draw(self, cell: Cell, width: int = 0) -> str:
+        """The text of a cell, filled up to so many columns."""
+        filled = " " * (width - columns(cell.text)) if width else ""
+        if not (self._coloured and cell.style and cell.text):
+            return cell.text + filled
+        return f"\x1b[{STYLES[cell.style]}m{cell.text}\x1b[0m{filled}"
 
 
-def _table(found: list[Row]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name.upper(), overflow="fold", no_wrap=name in SHOWN)
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def _room(found: list[Row], width: int) -> int | None:
+    """Columns for the last column of a table; None where that leaves no room for what is said there."""
+    title, part = _widths(found)
+    room = width - title - part - sum(map(len, SHOWN)) - 2 * len(MARGIN) - len(GAP) * (len(COLUMNS) - 1)
+    most = max((columns(line) for row in found for line in detail(row)), default=0)
+    return min(room, max(most, len("detail"))) if room >= min(LEAST_DETAIL, most) else None
+
+
+def _widths(found: list[Row]) -> tuple[int, int]:
+    """Of the first two columns."""
+    return max((len("object"), *(len(row.title) for row in found))), max(
+        (len("part"), *(len(row.part) for row in found))
+    )
+
+
+def _table(found: list[Row], room: int, pen: Pen) -> Iterator[str]:
+    widths = (*_widths(found), *map(len, SHOWN), room)
+    drawn = (pen.draw(Cell(name.upper(), "bold"), width) for name, width in zip(COLUMNS, widths, strict=True))
+    yield ""
+    yield MARGIN + GAP.join(drawn)
+    yield MARGIN + "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
+    wrapper = TextWrapper(room, break_on_hyphens=False)
     for row in found:
-        table.add_row(row.title, row.part, *(_cell(row, kind) for kind in SHOWN), detail(row))
-    return table
+        said = [part for line in detail(row) for part in wrapper.wrap(line)] or [""]
+        style = "red" if wrong(row) else ""
+        cells = (Cell(row.title), Cell(row.part), *(_cell(row, kind) for kind in SHOWN))
+        start = (pen.draw(cell, width) for cell, width in zip(cells, widths, strict=False))
+        yield MARGIN + GAP.join((*start, pen.draw(Cell(said[0], style))))
+        before = " " * (sum(widths[:-1]) + len(GAP) * (len(widths) - 1))
+        yield from (MARGIN + before + pen.draw(Cell(line, style)) for line in said[1:])
+    yield ""
 
 
-def _stacked(found: list[Row]) -> Text:
+def _stacked(found: list[Row], pen: Pen) -> Iterator[str]:
     """For a narrow terminal: the object, below it its parts and their conditions, below each of them what is wrong."""
-    text = Text()
     for row in found:
-        text.append(f"{row.title}\n" if row.title else "", style="bold")
-        text.append(f"  {row.part}" if row.part else " ")
-        for kind in SHOWN:
-            cell = _cell(row, kind)
-            text.append(f" {kind} " if cell.plain else "").append_text(cell)
-        said = detail(row)
-        if said.plain == row.note:
-            text.append(f"  {row.note}" if row.note else "")
+        if row.title:
+            yield pen.draw(Cell(row.title, "bold"))
+        cells = ((kind, _cell(row, kind)) for kind in SHOWN)
+        line = f"  {row.part}" if row.part else " "
+        line += "".join(f" {kind} {pen.draw(cell)}" for kind, cell in cells if cell.text)
+        if wrong(row):
+            yield line
+            yield from (f"    {pen.draw(Cell(each, 'red'))}" for each in detail(row))
         else:
-            for line in said.split():
-                text.append("\n    ").append_text(line)
-        text.append("\n")
-    return text
+            yield f"{line}  {row.note}" if row.note else line
+    yield ""
 
 
 def rows(item: dict[str, Any]) -> Iterator[Row]:
@@ -101,29 +139,40 @@ def rows(item: dict[str, Any]) -> Iterator[Row]:
         title = ""
 
 
-def detail(row: Row) -> Text:
-    """Reason and message of everything that is not as it should be, else the note."""
-    wrong = [found for found in row.conditions if not _good(found)]
-    if not wrong:
-        return Text(row.note)
+def wrong(row: Row) -> list[dict[str, Any]]:
+    """The conditions that are not as they should be."""
+    return [found for found in row.conditions if not _good(found)]
+
+
+def detail(row: Row) -> list[str]:
+    """Reason and message of everything that is not as it should be, each a line; else the note."""
     said: dict[str, list[str]] = {}  # by message, in their order: one fault makes several conditions false
-    for found in wrong:
+    for found in wrong(row):
         reasons = said.setdefault(found["message"], [])
         if found["reason"] not in reasons:
             reasons.append(found["reason"])
-    return Text("\n".join(f"{', '.join(reasons)}: {message}" for message, reasons in said.items()), style="red")
+    if not said:
+        return [row.note]
+    return [line for message, reasons in said.items() for line in _plain(f"{', '.join(reasons)}: {message}")]
 
 
-def _sentence(problem: dict[str, Any]) -> str:
+def _plain(text: str) -> Iterable[str]:
+    """The lines of a text. What an object says must not command the terminal."""
+    for line in text.splitlines():
+        yield line if line.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+
+
+def _sentence(problem: dict[str, Any]) -> Cell:
     place = f"{problem['file']}:{problem['line']}" if problem["line"] else problem["file"]
-    return ": ".join(filter(None, (place, problem["object"], problem["field"], problem["message"])))
+    said = ": ".join(filter(None, (place, problem["object"], problem["field"], problem["message"])))
+    return Cell(" ".join(_plain(said)), "yellow" if problem["severity"] == "warning" else "red")
 
 
-def _cell(row: Row, kind: str) -> Text:
+def _cell(row: Row, kind: str) -> Cell:
     found = next((entry for entry in row.conditions if entry["type"] == kind), None)
     if found is None:
-        return Text("")
-    return Text(found["status"], style="green" if _good(found) else "red")
+        return Cell("")
+    return Cell(found["status"], "green" if _good(found) else "red")
 
 
 def _good(found: dict[str, Any]) -> bool:
