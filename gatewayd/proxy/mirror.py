@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from gatewayd.upstream.backend import Backend
     from gatewayd.wire.head import RequestHead
 
+# A backend has at most as much of both in flight as it leaves free: those that hang leave room for the others.
 IN_FLIGHT = 64  # copies in flight of one worker
-IN_FLIGHT_EACH = 32  # those of them to one backend: one that hangs leaves room for the others
 IN_FLIGHT_BYTES = 1 << 20  # bytes of their bodies
 ANSWER_BYTES = 1 << 20  # bytes of an answer that are read for the sake of keeping the connection
+_NOTHING = (0, 0)
 
 
 class Mirrors:
@@ -33,7 +34,7 @@ class Mirrors:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._bytes = self._count = 0
-        self._to: dict[str, int] = {}  # by the key of the backend
+        self._to: dict[str, tuple[int, int]] = {}  # copies and bytes, by the key of the backend
 
     def send(self, exchange: Exchange, target: Mirror, body: bytes) -> None:
         """Send a copy of the exchange's request as it was modified. Nothing happens beyond the limits."""
@@ -44,7 +45,8 @@ class Mirrors:
             return
         self._count += 1
         self._bytes += len(body)
-        self._to[backend.key] = self._to.get(backend.key, 0) + 1
+        copies, held = self._to.get(backend.key, _NOTHING)
+        self._to[backend.key] = copies + 1, held + len(body)
         runtime.counts.mirrors_sent += 1
         try:
             Mirrored(exchange, backend, body).send()
@@ -52,17 +54,16 @@ class Mirrors:
             runtime.failed(error)
 
     def _has_room(self, key: str, size: int) -> bool:
-        return (
-            self._count < IN_FLIGHT and self._to.get(key, 0) < IN_FLIGHT_EACH and self._bytes + size <= IN_FLIGHT_BYTES
-        )
+        copies, held = self._to.get(key, _NOTHING)
+        return copies < IN_FLIGHT - self._count and held + size <= IN_FLIGHT_BYTES - self._bytes
 
     def done(self, key: str, size: int) -> None:
         """A copy with a body of `size` bytes, to the backend with that key, is over."""
         self._count -= 1
         self._bytes -= size
-        left = self._to.pop(key) - 1
-        if left:
-            self._to[key] = left
+        copies, held = self._to.pop(key)
+        if copies > 1:
+            self._to[key] = copies - 1, held - size
 
 
 class Copy:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gatewayd.proxy.mirror import IN_FLIGHT, IN_FLIGHT_EACH
-from gatewayd.routing.snapshot import Edit, Filters, MirrorPlan, PathEdit
+from gatewayd.proxy.mirror import IN_FLIGHT, IN_FLIGHT_BYTES
+from gatewayd.routing.snapshot import Edit, Filters, MatchPlan, MirrorPlan, PathEdit
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
 PLACES = {"shop": (("10.0.0.1", 80),), "copy": (("10.0.0.2", 80),), "more": (("10.0.0.3", 80),)}
@@ -155,30 +155,32 @@ def test_copies_to_one_mirror_are_bounded(talk: Conversation):
     client = talk.client()
     client.sends(GET)
     backend = talk.backend()
-    for _ in range(IN_FLIGHT_EACH + 5):
+    for _ in range(IN_FLIGHT // 2 + 5):
         backend.sends(OK)
         assert client.takes() == OK
         client.sends(GET)
-    assert in_flight(talk) == (IN_FLIGHT_EACH, 0)
+    assert in_flight(talk) == (IN_FLIGHT // 2, 0)
     assert talk.runtime.counts.mirrors_dropped == 6
     talk.backend().sends(OK)
-    assert in_flight(talk) == (IN_FLIGHT_EACH - 1, 0)
+    assert in_flight(talk) == (IN_FLIGHT // 2 - 1, 0)
 
 
-def test_copies_in_flight_are_bounded(start: Start):
-    names = [f"copy-{number}" for number in range(3)]
-    places = dict.fromkeys(names, (("10.0.0.2", 80),)) | {"shop": PLACES["shop"]}
-    talk = start(mirrored(*map(MirrorPlan, names)), endpoints=places)
+@pytest.mark.parametrize("body", [b"", b"x" * 65536], ids=["copies", "bytes"])
+def test_mirrors_that_hang_leave_room_for_others(start: Start, body: bytes):
+    names = ("mute", "deaf", "copy")
+    rules = [
+        rule(index=index, matches=(MatchPlan("exact", f"/{name}".encode()),), filters=Filters(mirrors=(MirrorPlan(name),)))
+        for index, name in enumerate(names)
+    ]
+    talk = start(*rules, endpoints={"shop": PLACES["shop"], **dict.fromkeys(names, (("10.0.0.2", 80),))})
     client = talk.client()
-    client.sends(GET)
-    backend = talk.backend()
-    for _ in range(IN_FLIGHT):
+    backend = None
+    for name in ["mute"] * IN_FLIGHT + ["deaf"] * IN_FLIGHT + ["copy"]:
+        before = talk.runtime.counts.mirrors_sent
+        client.sends(message(f"POST /{name} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}", body=body))
+        backend = backend or talk.backend()
         backend.sends(OK)
-        client.sends(GET)
-    assert in_flight(talk) == (IN_FLIGHT, 0)
-    while talk.asks:
-        talk.refuses()
-    assert in_flight(talk) == (0, 0)
+    assert talk.runtime.counts.mirrors_sent == before + 1
 
 
 def test_bytes_in_flight_are_bounded(talk: Conversation):
@@ -189,7 +191,7 @@ def test_bytes_in_flight_are_bounded(talk: Conversation):
     for _ in range(20):
         backend.sends(OK)
         client.sends(post)
-    assert in_flight(talk) == (16, 1 << 20)
+    assert in_flight(talk) == (8, IN_FLIGHT_BYTES // 2)
 
 
 @pytest.mark.parametrize(("plan", "expected"), [((1, 5), 100), ((35, 100), 175), ((0, 1), 0), ((1, 1), 500)])
