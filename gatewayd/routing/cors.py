@@ -76,7 +76,9 @@ class CrossOrigin:
         asked = head.value(b"access-control-request-headers")
         if asked is not None:
             echo = asked if _ECHOED_NAMES.fullmatch(asked) else b""
-            lines += _listed(b"headers", plan.headers, echo, self._literal)
+            # To browsers `*` stands for all fields but Authorization, which must be named (Fetch standard section 2.2.2).
+            literal = self._literal and b"authorization" not in echo.lower()
+            lines += _listed(b"headers", plan.headers, echo, literal)
         return lines + b"\r\naccess-control-max-age: %d%b" % (plan.max_age, self._vary)
 
     def edit(self, head: RequestHead) -> CrossOriginEdit:
@@ -99,8 +101,9 @@ class CrossOrigin:
     def exposed(self, block: bytes) -> bytes:
         """The names that scripts may read; for a `*` that must not be said, those of the response."""
         names = self._plan.expose
-        if names == _ANY and not self._literal:
-            names = tuple(dict.fromkeys(name for name, _ in split_block(block)))
+        if b"*" in names and not self._literal:
+            listed = (name for name in names if name != b"*")
+            names = tuple(dict.fromkeys((*listed, *(name for name, _ in split_block(block)))))
         return b"\r\naccess-control-expose-headers: " + b", ".join(names) if names else b""
 
 

@@ -131,6 +131,17 @@ PREFLIGHTS: list[tuple[Cors, dict[str, str], dict[str, str]]] = [
             **AGE,
         },
     ),
+    (  # browsers let `*` stand for all names but this one
+        OPEN,
+        {"origin": A, **ASKED, "access_control_request_headers": "Authorization, x-one"},
+        {
+            ALLOW + "origin": "*",
+            ALLOW + "methods": "*",
+            ALLOW + "headers": "Authorization, x-one",
+            "access-control-expose-headers": "*",
+            **AGE,
+        },
+    ),
     (  # with credentials no `*` anywhere
         CLOSED,
         {"origin": A, **ASKED, **NAMES},
@@ -188,6 +199,16 @@ RESPONSES: list[tuple[Cors, dict[str, str], dict[str, str]]] = [
             ALLOW + "origin": A,
             ALLOW + "credentials": "true",
             "access-control-expose-headers": "content-type, x-id",
+            "vary": "origin",
+        },
+    ),
+    (  # of all lists this one may hold `*` beside other names
+        Cors((A.encode(),), True, expose=(b"x-q", b"*")),
+        {"origin": A},
+        {
+            ALLOW + "origin": A,
+            ALLOW + "credentials": "true",
+            "access-control-expose-headers": "x-q, content-type, x-id",
             "vary": "origin",
         },
     ),
