@@ -81,7 +81,7 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
         "limits": limit_lines(rule.plan),
         "session": session(rule, place),
         "backends": [
-            {"backend": share.key or _written(rule, index, objects), **_backend(share, rule, snapshot)}
+            {"backend": share.key or _written(rule, index, objects), **_backend(share, rule, head, snapshot)}
             for index, share in enumerate(rule.shares)
         ],
     }
@@ -91,7 +91,7 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
 def _rule_answer(rule: Rule, place: Place | None, head: RequestHead, plan: PortPlan, snapshot: Snapshot) -> Data:
     if rule.refusal:
         return _answer(500, rule.refusal)
-    if rule.step is not None and rule.step.cors is not None and rule.step.cors.preflight(head) is not None:
+    if _is_preflight(rule.step, head):
         return _answer(204, "cors_preflight")
     service = _service(rule.step)
     if service and not _reachable(service, snapshot):
@@ -109,12 +109,14 @@ def _passed_answer(rule: Rule, place: Place | None, head: RequestHead, plan: Por
     live = [share for share in rule.shares if share.weight > 0] if place is None else [place.share]
     if not live:
         return _answer(500, "no_weight" if rule.shares else "no_backends")
-    failures = {_failure(share, snapshot) for share in live}
+    failures = {_failure(share, head, snapshot) for share in live}
     if len(failures) == 1 and (failure := failures.pop()) is not None:
         return _answer(*failure)
-    if rule.step is not None and rule.step.path is not None:
-        path = edit_path(rule.step.path, path)
-    host = (rule.step.hostname if rule.step is not None else None) or head.authority
+    host = head.authority
+    for step in (rule.step, live[0].step if len(live) == 1 else None):
+        if step is not None:
+            path = path if step.path is None else edit_path(step.path, path)
+            host = step.hostname or host
     return {
         **_answer(None, "forwarded"),
         "target": (path + head.query).decode("latin-1"),
@@ -127,6 +129,10 @@ def _answer(status: int | None, reason: str) -> Data:
     return {"status": status, "reason": reason}
 
 
+def _is_preflight(step: Step | None, head: RequestHead) -> bool:
+    return step is not None and step.cors is not None and step.cors.preflight(head) is not None
+
+
 def _service(step: Step | None) -> str:
     """The backend that authorizes, or ""."""
     return step.authorizer.backend if step is not None and step.authorizer is not None else ""
@@ -137,10 +143,12 @@ def _reachable(key: str, snapshot: Snapshot) -> bool:
     return backend is not None and bool(backend.endpoints or backend.dns)
 
 
-def _failure(share: Share, snapshot: Snapshot) -> tuple[int, str] | None:
+def _failure(share: Share, head: RequestHead, snapshot: Snapshot) -> tuple[int, str] | None:
     """Why a share's requests are answered by the gateway itself."""
     if share.failure:
         return 500, share.failure
+    if _is_preflight(share.step, head):
+        return 204, "cors_preflight"
     service = _service(share.step)
     if service and not _reachable(service, snapshot):
         return 503, "auth_no_endpoints"
@@ -149,11 +157,11 @@ def _failure(share: Share, snapshot: Snapshot) -> tuple[int, str] | None:
     return None if _reachable(share.key, snapshot) else (503, "no_endpoints")
 
 
-def _backend(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
+def _backend(share: Share, rule: Rule, head: RequestHead, snapshot: Snapshot) -> Data:
     total = sum(other.weight for other in rule.shares)
     plan = snapshot.backends.get(share.key)
     filters = rule.plan.shares[rule.shares.index(share)].filters
-    failure = _failure(share, snapshot)
+    failure = _failure(share, head, snapshot)
     endpoints = [f"{host}:{port}" for host, port in plan.endpoints] if plan else []
     if plan is not None and plan.dns is not None:
         endpoints.append(f"{plan.dns[0]}:{plan.dns[1]} (by DNS)")
