@@ -76,7 +76,7 @@ class CrossOrigin:
         asked = head.value(b"access-control-request-headers")
         if asked is not None:
             echo = asked if _ECHOED_NAMES.fullmatch(asked) else b""
-            # To browsers `*` stands for all fields but Authorization, which must be named (Fetch standard section 2.2.2).
+            # To browsers `*` is every field but Authorization, which must be named (Fetch standard section 2.2.2).
             literal = self._literal and b"authorization" not in echo.lower()
             lines += _listed(b"headers", plan.headers, echo, literal)
         return lines + b"\r\naccess-control-max-age: %d%b" % (plan.max_age, self._vary)

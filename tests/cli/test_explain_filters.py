@@ -19,7 +19,7 @@ PREFLIGHT = ("-H", "Origin: https://a.org", "-H", "Access-Control-Request-Method
 
 
 @pytest.mark.parametrize(
-    ("backends", "request_", "expected"),
+    ("backends", "asked", "expected"),
     [
         (1, ("GET http://a.org/old?q",), {"reason": "forwarded", "target": "/new?q", "host": "b.org"}),
         (2, ("GET http://a.org/old?q",), {"reason": "forwarded", "target": "/old?q", "host": "a.org"}),
@@ -28,7 +28,7 @@ PREFLIGHT = ("-H", "Origin: https://a.org", "-H", "Access-Control-Request-Method
     ],
 )
 def test_filters_of_a_backend(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, backends: int, request_: tuple[str, ...], expected: dict[str, Any]
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, backends: int, asked: tuple[str, ...], expected: dict[str, Any]
 ):
     """They say where the request goes if it can go there only."""
     wanted = rule("one")
@@ -36,5 +36,5 @@ def test_filters_of_a_backend(
     wanted["backendRefs"] += [{"name": "one", "port": 80}] * (backends - 1)
     parts = (gateway_class(), gateway(listener("http", 80)), http_route("shop", wanted), *service("one", 9001))
     Folder(tmp_path).write("all.yaml", *parts)
-    found = one(explain(capsys, tmp_path, *request_))["answer"]
+    found = one(explain(capsys, tmp_path, *asked))["answer"]
     assert found | expected == found

@@ -169,7 +169,11 @@ def test_copies_to_one_mirror_are_bounded(talk: Conversation):
 def test_mirrors_that_hang_leave_room_for_others(start: Start, body: bytes):
     names = ("mute", "deaf", "copy")
     rules = [
-        rule(index=index, matches=(MatchPlan("exact", f"/{name}".encode()),), filters=Filters(mirrors=(MirrorPlan(name),)))
+        rule(
+            index=index,
+            matches=(MatchPlan("exact", f"/{name}".encode()),),
+            filters=Filters(mirrors=(MirrorPlan(name),)),
+        )
         for index, name in enumerate(names)
     ]
     talk = start(*rules, endpoints={"shop": PLACES["shop"], **dict.fromkeys(names, (("10.0.0.2", 80),))})

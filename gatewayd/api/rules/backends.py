@@ -11,7 +11,6 @@ from gatewayd.api.names import LABEL
 from gatewayd.api.quantity import milliseconds
 from gatewayd.api.record import Record
 from gatewayd.api.rules.filters import union
-from gatewayd.api.rules.gateways import is_ip
 from gatewayd.api.rules.rule import Rule, holds, items, repeated
 from gatewayd.api.trust import BackendTLSValidation, SubjectAltName
 from gatewayd.api.xbackend import BackendPort, ExternalHostname, XBackendSpec, XBackendTLS
@@ -19,6 +18,8 @@ from gatewayd.api.xbackendtrafficpolicy import RequestRate, RetryBudget
 
 HOUR = 3_600_000
 DNS_LABEL = re.compile(LABEL)
+# A name that ends with a number is an IPv4 address, however it is written (URL standard, "ends in a number").
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
 def _unspecific(spec: BackendTLSPolicySpec) -> Iterator[int]:
@@ -81,7 +82,7 @@ RULES: dict[type[Record], tuple[Rule, ...]] = {
         holds(
             "external-hostname",
             "hostname",
-            lambda it: not is_ip(it.hostname) and not it.hostname.endswith(".cluster.local"),
+            lambda it: not _NUMBER.fullmatch(it.hostname) and not it.hostname.endswith(".cluster.local"),
             "hostname",
             "must not be an IP address or end with .cluster.local",
             "refer to a Service instead",
