@@ -83,6 +83,19 @@ def tcp_route(name: str, backends: Mapping[str, int], section: str, parent: str 
     }
 
 
+def tls(name: str, port: int, secret: str | None = None, **more: Any) -> Manifest:
+    """A TLS listener: bytes pass through, or TLS ends here where a secret is named."""
+    mode: Manifest = {"mode": "Passthrough"} if secret is None else {"certificateRefs": [{"name": secret}]}
+    return listener(name, port, "TLS", tls=mode, **more)
+
+
+def tls_route(
+    name: str, backends: Mapping[str, int] | str, *hostnames: str, section: str | None = None, parent: str = "web"
+) -> Manifest:
+    spec = {"parentRefs": [_parent(parent, section)], "hostnames": list(hostnames), "rules": [rule(backends)]}
+    return {"apiVersion": f"{API}/v1", "kind": "TLSRoute", "metadata": {"name": name}, "spec": spec}
+
+
 def _parent(name: str, section: str | None) -> Manifest:
     return {"name": name} if section is None else {"name": name, "sectionName": section}
 

@@ -46,6 +46,7 @@ class Resolved(NamedTuple):
     failure: Verdict | None = None
     hint: str = ""
     coming: bool = False  # it needs something that is not served yet
+    policy: str = ""  # the BackendTLSPolicy that a stream in clear text would break
 
 
 def resolve(ref: Any, kind: str, namespace: str, traffic: Traffic, reads: Reads) -> Resolved:
@@ -78,12 +79,13 @@ def _resolve_outside(reference: Reference, number: int | None, wanted: Any, traf
         return Resolved(None, Verdict("UnsupportedProtocol", message), "correct its protocol, or leave it out")
     own = traffic == "tcp" or spoken == xbackends.protocol_of(wanted)
     backend = Backend(reference.namespace, reference.name, port, None if own else "h2c", "XBackend")
-    if traffic in {"http", "grpc"} and (policy := _policy_for(backend, None, reads)):
+    policy = _policy_for(backend, None, reads)
+    if traffic in {"http", "grpc"} and policy:
         return _guarded(reference, backend, policy)
     if mode := xbackends.needs_tls(wanted):
         message = f"tls.mode {mode} of {reference} is not served yet: whatever goes there is refused, not sent in clear"
         return Resolved(backend, Verdict("BackendTLSNotServed", message), "", True)
-    return Resolved(backend)
+    return Resolved(backend, policy=policy)
 
 
 def host_of(backend: Backend, reads: Reads) -> str:
@@ -122,9 +124,9 @@ def _resolve_port(reference: Reference, number: int | None, item: Object, traffi
 
 def _judge_traffic(item: Object, backend: Backend, port: Any, traffic: Traffic, reads: Reads) -> Resolved:
     """Streams pass whatever their port speaks; requests are spoken as it asks, or refused (GEP-1911)."""
-    if traffic not in {"http", "grpc"}:
-        return Resolved(backend)
     policy = _policy_for(backend, port, reads)
+    if traffic not in {"http", "grpc"}:
+        return Resolved(backend, policy=policy)
     refusal = None if policy and appprotocols.wants_tls(port) else appprotocols.refusal(port, traffic == "grpc")
     if refusal is not None:
         reads.place(item)

@@ -198,7 +198,9 @@ def _claim(
         if one.accepted is not None or one.protocol is None:
             continue
         port = port_map.get(one.spec.port, one.spec.port)
-        claim = Claim(draft.key, one.spec.name, one.spec.port, port, one.protocol.transport, one.hostname)
+        claim = Claim(
+            draft.key, one.spec.name, one.spec.port, port, one.protocol.transport, one.protocol.family, one.hostname
+        )
         verdict = sockets.claim(claim, placement.binds)
         if verdict is not None:
             clashes[one.spec.name] = verdict

@@ -16,7 +16,7 @@ from gatewayd.plan.grants import GATEWAY_GROUP
 from gatewayd.plan.hostnames import normal, overlap
 from gatewayd.plan.parts import spec
 from gatewayd.plan.problems import report, warn
-from gatewayd.plan.protocols import COMING_PROTOCOLS, PROTOCOLS, Protocol
+from gatewayd.plan.protocols import COMING_PROTOCOLS, PASSTHROUGH, PROTOCOLS, Protocol
 from gatewayd.plan.reads import Reads
 from gatewayd.routing.snapshot import CertificatePlan
 
@@ -28,7 +28,8 @@ class ListenerDraft:
         self.spec = spec
         self.path: Path = ("spec", "listeners", index)
         self.hostname = normal(spec.hostname)
-        self.protocol: Protocol | None = PROTOCOLS.get(spec.protocol)
+        self.passthrough = spec.protocol == "TLS" and spec.tls is not None and spec.tls.mode == "Passthrough"
+        self.protocol: Protocol | None = PASSTHROUGH if self.passthrough else PROTOCOLS.get(spec.protocol)
         self.kinds: tuple[str, ...] = ()
         self.accepted: Verdict | None = None
         self.resolved: Verdict | None = None
@@ -42,13 +43,23 @@ class ListenerDraft:
         return [one.plan for one in self.found if one.plan is not None]
 
     @property
+    def family(self) -> str:
+        """What its port must speak; "" where its own protocol is not served."""
+        return self.protocol.family if self.protocol is not None else ""
+
+    @property
+    def terminates(self) -> bool:
+        """Whether it decrypts, and so needs a certificate."""
+        return self.family == "tls" and not self.passthrough
+
+    @property
     def programmed(self) -> Verdict | None:
         """Why it cannot be served, as far as the Gateway alone decides; the socket may still be refused."""
         if self.conflict is not None:
             return self.conflict
         if self.accepted is not None:
             return Verdict("Invalid", self.accepted.message)
-        if not self.kinds or (self.spec.protocol == "HTTPS" and not self.found):
+        if not self.kinds or (self.terminates and not self.found):
             return Verdict("Invalid", self.resolved.message if self.resolved else "no kind of route may attach")
         return None
 
@@ -98,9 +109,11 @@ def _judge_kinds(draft: ListenerDraft, gateway: Object, _reads: Reads, _store: S
 
 def _judge_certificates(draft: ListenerDraft, gateway: Object, reads: Reads, store: Store) -> Iterator[Problem]:
     """Every certificateRef; those that are good are served even when another one is not."""
-    if draft.spec.protocol != "HTTPS":
-        return
     tls = draft.spec.tls
+    if draft.passthrough and tls.certificate_refs:
+        yield warn(gateway, (*draft.path, "tls", "certificateRefs"), "is not used in mode Passthrough")
+    if not draft.terminates:
+        return
     if tls is None or not tls.certificate_refs:
         draft.resolved = draft.resolved or Verdict("InvalidCertificateRef", "the listener names no certificate")
         yield report(gateway, (*draft.path, "tls"), "names no certificate", "write certificateRefs")
@@ -129,10 +142,14 @@ def _judge_names(draft: ListenerDraft, gateway: Object, path: Path, found: Found
 def _judge_client_validation(draft: ListenerDraft, gateway: Object, _reads: Reads, _store: Store) -> Iterator[Problem]:
     """Client certificates are not asked for yet; a listener that must ask for them fails closed (GEP-91)."""
     tls = spec(gateway).tls
-    if draft.spec.protocol != "HTTPS" or tls is None or tls.frontend is None:
+    if not draft.terminates or tls is None or tls.frontend is None:
         return
     ports = {one.port: one.tls for one in tls.frontend.per_port}
     if ports.get(draft.spec.port, tls.frontend.default).validation is None:
+        return
+    if draft.spec.protocol != "HTTPS":
+        message = "spec.tls.frontend is for HTTPS listeners only: clients of this one are asked for no certificate"
+        yield warn(gateway, draft.path, message)
         return
     message = "client certificates (spec.tls.frontend) are not served yet: refused, not served without them"
     draft.accepted = Verdict("UnsupportedValue", message)
@@ -154,7 +171,7 @@ def _conflicts(drafts: list[ListenerDraft], gateway: Object) -> Iterator[Problem
             second.conflict = second.conflict or verdict
             first.accepted, second.accepted = first.accepted or verdict, second.accepted or verdict
             yield report(gateway, second.path, verdict.message, "give one of them another port or hostname")
-        elif first.spec.protocol == "HTTPS" and (both := overlap(first.hostname, second.hostname)) is not None:
+        elif first.family == "tls" and (both := overlap(first.hostname, second.hostname)) is not None:
             message = f"listeners {first.spec.name} and {second.spec.name} both cover {both or 'any hostname'}"
             first.overlaps = first.overlaps or Verdict("OverlappingHostnames", message)
             second.overlaps = second.overlaps or Verdict("OverlappingHostnames", message)
@@ -162,8 +179,12 @@ def _conflicts(drafts: list[ListenerDraft], gateway: Object) -> Iterator[Problem
 
 def _conflict(first: ListenerDraft, second: ListenerDraft) -> Verdict | None:
     names = f"listeners {first.spec.name} and {second.spec.name} share port {first.spec.port}"
+    protocols = f"protocols {first.spec.protocol} and {second.spec.protocol}"
+    if first.family != second.family:
+        return Verdict("ProtocolConflict", f"{names} with {protocols}")
+    if first.hostname != second.hostname:
+        return None
+    shared = f"hostname {first.hostname or '(any)'}"
     if first.spec.protocol != second.spec.protocol:
-        return Verdict("ProtocolConflict", f"{names} with protocols {first.spec.protocol} and {second.spec.protocol}")
-    if first.hostname == second.hostname:
-        return Verdict("HostnameConflict", f"{names} and hostname {first.hostname or '(any)'}")
-    return None
+        return Verdict("ProtocolConflict", f"{names} and {shared} with {protocols}")
+    return Verdict("HostnameConflict", f"{names} and {shared}")

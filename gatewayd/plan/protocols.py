@@ -8,25 +8,34 @@ CONTROLLER = "gatewayd.dev/gateway-controller"
 OUR_GROUP = "gatewayd.dev"
 
 
-class Protocol(NamedTuple):
-    """One protocol of listeners: the kind of socket under it and the route kinds natural to it."""
+Family = Literal["http", "tls", "tcp"]
 
-    transport: Literal["http", "https", "tcp"]
+
+class Protocol(NamedTuple):
+    """One protocol of listeners: the kind of socket under it and the route kinds natural to it. Listeners of one
+    family may share a port, where their hostnames tell them apart.
+    """
+
+    transport: Literal["http", "https", "tls", "tcp"]
+    family: Family
     kinds: tuple[str, ...]
-    named: bool  # listeners on one port are told apart by host name
 
 
 ROUTE_KINDS = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
-SERVED_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute")
+SERVED_ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute")
 
 PROTOCOLS: dict[str, Protocol] = {
-    "HTTP": Protocol("http", ("HTTPRoute", "GRPCRoute"), True),
-    "HTTPS": Protocol("https", ("HTTPRoute", "GRPCRoute"), True),
-    "TCP": Protocol("tcp", ("TCPRoute",), False),
+    "HTTP": Protocol("http", "http", ("HTTPRoute", "GRPCRoute")),
+    "HTTPS": Protocol("https", "tls", ("HTTPRoute", "GRPCRoute")),
+    "TLS": Protocol("tls", "tls", ("TLSRoute", "TCPRoute")),
+    "TCP": Protocol("tcp", "tcp", ("TCPRoute",)),
 }
 
+# TLS listeners of mode Passthrough: what is decrypted nowhere is no TCPRoute's.
+PASSTHROUGH = PROTOCOLS["TLS"]._replace(kinds=("TLSRoute",))
+
 # Valid protocols of the specification that are still to come, to tell them from misspelt ones.
-COMING_PROTOCOLS = ("TLS", "UDP")
+COMING_PROTOCOLS = ("UDP",)
 
 FEATURES = tuple(
     sorted(
@@ -74,6 +83,9 @@ FEATURES = tuple(
             "HTTPRouteSessionPersistenceCookieLifetimeTypePermanent",
             "ReferenceGrant",
             "TCPRoute",
+            "TLSRoute",
+            "TLSRouteModeMixed",
+            "TLSRouteModeTerminate",
         )
     )
 )

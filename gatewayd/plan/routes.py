@@ -21,8 +21,8 @@ from gatewayd.plan.rules import RuleDraft
 from gatewayd.plan.targets import Target, used
 from gatewayd.routing.snapshot import RoutePlan
 
-# How many rules of a route are served; a TCPRoute of version v1alpha2 may have more than one, which mean nothing.
-_RULES: Mapping[str, int] = {"TCPRoute": 1}
+# How many rules of a route are served; of the alpha versions these may have more than one, which mean nothing.
+_RULES: Mapping[str, int] = {"TCPRoute": 1, "TLSRoute": 1}
 _TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "GRPCRoute": "grpc", "UDPRoute": "udp"}
 
 

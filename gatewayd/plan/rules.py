@@ -20,6 +20,7 @@ from gatewayd.plan.reads import Reads
 from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, Persistence, RulePlan, SharePlan
 
 _SESSIONS = frozenset({"HTTPRoute", "GRPCRoute"})  # kinds whose rules may keep sessions
+_ONE_RULE = frozenset({"TCPRoute", "TLSRoute"})
 # Filters without which no request may pass.
 _GUARDS = frozenset({"ExternalAuth", "ExtensionRef"})
 
@@ -65,8 +66,8 @@ class RuleDraft:
         except UnservableError as error:
             self._drop(rule, index, str(error))
             return self
-        if index and self.kind == "TCPRoute":
-            self.not_served.append(Finding(path, "a TCPRoute is served by its first rule; this one is never used"))
+        if index and self.kind in _ONE_RULE:
+            self.not_served.append(Finding(path, f"a {self.kind} is served by its first rule; this one is never used"))
         self.plan = RulePlan(
             index=index,
             name=rule.name or "",
@@ -168,6 +169,7 @@ class RuleDraft:
                 weight=ref.weight,
                 filters=merged.filters,
                 failure=failure,
+                clear_failure="BackendTLSPolicyNotServed" if resolved.policy else "",
             )
 
     def _persistence(self, rule: Any, path: Path) -> Persistence | None:

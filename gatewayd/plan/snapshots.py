@@ -21,9 +21,9 @@ from gatewayd.routing.snapshot import (
     Snapshot,
 )
 
-Transport = Literal["http", "https", "tcp"]
+Transport = Literal["http", "https", "tls", "tcp"]
 Members = tuple[str, int, Transport, list[ListenerPlan]]
-"""What stands at one socket: address, port to bind, and the listeners with their transport."""
+"""What stands at one socket: address, port to bind, the transport of its first listener, and the listeners."""
 
 
 class Assembly:
@@ -71,6 +71,8 @@ class Assembly:
     def _port(
         self, key: str, address: str, port: int, transport: Transport, listeners: list[ListenerPlan], number: int
     ) -> PortPlan:
+        if transport == "tls" and any(one.protocol == "HTTPS" for one in listeners):
+            transport = "https"  # HTTP is spoken there too
         made = PortPlan(
             key=key, address=address, port=port, number=number, transport=transport, listeners=tuple(listeners)
         )
@@ -84,6 +86,7 @@ class Assembly:
             gateway=draft.key,
             name=listener.spec.name,
             protocol=listener.spec.protocol,
+            passthrough=listener.passthrough,
             hostname=listener.hostname.encode(),
             hosts=places.hosts((draft.key, listener.spec.name)),
             certificates=tuple(dict.fromkeys(one.key for one in listener.certificates)),

@@ -15,6 +15,7 @@ class Claim(NamedTuple):
     number: int
     port: int
     transport: str
+    family: str
     hostname: str
 
 
@@ -41,7 +42,7 @@ class Sockets:
 
 
 def _clash(claim: Claim, granted: dict[str, Claim]) -> str | None:
-    """Why the claim does not go with those granted on the same socket; all of them have one port and transport."""
+    """Why the claim does not go with those granted on the same socket; all of them have one port and family."""
     other = granted.get(claim.hostname) or next(iter(granted.values()), None)
     if other is None:
         return None
@@ -49,7 +50,7 @@ def _clash(claim: Claim, granted: dict[str, Claim]) -> str | None:
     own = "--address-pool gives each Gateway an address of its own"
     if claim.number != other.number:
         return f"ports {claim.number} and {other.number} are both mapped to {claim.port}, which {owner} has"
-    if claim.transport != other.transport:
+    if claim.family != other.family:
         return f"port {claim.number} serves {other.transport} for {owner}; {own}"
     if claim.transport == "tcp" or claim.hostname == other.hostname:
         return f"port {claim.number} for {claim.hostname or 'any hostname'} belongs to {owner}; {own}"

@@ -32,7 +32,10 @@ def statuses(objects: Objects, views: Mapping[str, GatewayView], users: Users) -
 def problems(objects: Objects) -> list[Problem]:
     """One for each object. A policy that guards something is an error: what it guards is refused."""
     found = [warn(item, (), f"{item.kind} is not served yet") for kind in KINDS for item in objects.of(kind)]
-    message = "BackendTLSPolicy is not served yet: HTTP requests to its targets are answered 500, not sent in clear"
+    message = (
+        "BackendTLSPolicy is not served yet: HTTP requests to its targets are answered 500 and streams that TLS "
+        "listeners decrypt are closed, not sent in clear"
+    )
     found = [problem for problem in found if not problem.object.startswith("BackendTLSPolicy ")]
     return found + [report(item, (), message) for item in objects.of("BackendTLSPolicy")]
 

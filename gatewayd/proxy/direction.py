@@ -19,47 +19,49 @@ _READ = 65536
 _BULK_AFTER = 4  # full reads in a row make a direction one of bulk
 
 
-class Direction:
-    """Bytes from one socket to the other. `_rest` is what the receiver would not take yet; reading rests meanwhile."""
+class Flow:
+    """One way of a stream: how many bytes `moved`, and whether it is `done`."""
 
-    __slots__ = (
-        "_full",
-        "_loop",
-        "_pipe",
-        "_rest",
-        "_seen",
-        "_seen_at",
-        "_watch",
-        "done",
-        "moved",
-        "source",
-        "stream",
-        "target",
-    )
+    __slots__ = ("_seen", "_seen_at", "done", "moved")
 
-    def __init__(self, stream: Stream, source: socket.socket, target: socket.socket) -> None:
-        self.stream = stream
-        self.source = source
-        self.target = target
+    def __init__(self, began: float) -> None:
         self.done = False
         self.moved = 0
-        self._loop = stream.runtime.loop
-        self._watch = Watch(self._loop, source.fileno())
-        self._rest = b""
-        self._full = 0
-        self._pipe: Pipe | None = None
         self._seen = 0
-        self._seen_at = stream.connected
-
-    def start(self) -> None:
-        """Read from the source whenever it has something."""
-        self._watch.start(self._read)
+        self._seen_at = began
 
     def last_sweep(self, now: float) -> float:
         """When this direction was last seen to have moved."""
         if self.moved != self._seen:
             self._seen, self._seen_at = self.moved, now
         return self._seen_at
+
+    def start(self) -> None:
+        """Begin to move bytes."""
+
+    def stop(self) -> None:
+        """The stream is over."""
+
+
+class Direction(Flow):
+    """Bytes from one socket to the other. `_rest` is what the receiver would not take yet; reading rests meanwhile."""
+
+    __slots__ = ("_full", "_loop", "_pipe", "_rest", "_watch", "source", "stream", "target")
+
+    def __init__(self, stream: Stream, source: socket.socket, target: socket.socket) -> None:
+        super().__init__(stream.connected)
+        self.stream = stream
+        self.source = source
+        self.target = target
+        self._loop = stream.runtime.loop
+        self._watch = Watch(self._loop, source.fileno())
+        self._rest = b""
+        self._full = 0
+        self._pipe: Pipe | None = None
+
+    def start(self) -> None:
+        """Read from the source whenever it has something."""
+        self._watch.start(self._read)
 
     def _read(self) -> None:
         try:

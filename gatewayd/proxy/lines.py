@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from gatewayd.proxy.http2.downstream import Downstream2
     from gatewayd.proxy.stream import Stream
 
-_NO_LISTENER = b'"listener":"",'
 _NO_RULE = b'"route":"","rule":""'
 
 
@@ -60,19 +59,22 @@ def refused_line(down: Downstream1 | Downstream2, status: int, reason: bytes, mo
 
 
 def stream_line(stream: Stream, now: float, moment: bytes) -> bytes:
-    """The line of a TCP stream; `upstream_time` is what the connect took."""
+    """The line of a TCP stream; `upstream_time` is what the connect took. The grammar of server names excludes what
+    JSON would need escaped.
+    """
     listener, rule, endpoint = stream.listener, stream.rule, stream.endpoint
     return (
-        b'{"time":"%b","client":"%b","protocol":"TCP","bytes_in":%d,"bytes_out":%d,"duration":%.6f,'
+        b'{"time":"%b","client":"%b",%b"bytes_in":%d,"bytes_out":%d,"duration":%.6f,'
         b'"upstream_time":%.6f,%b%b,"backend":"%b","reason":"%b"}\n'
     ) % (
         moment,
         stream.client_address,
+        b'"protocol":"TCP",' if stream.name is None else b'"protocol":"TLS","host":"%b",' % stream.name,
         stream.bytes_in,
         stream.bytes_out,
         now - stream.began,
         stream.connected - stream.began if stream.connected else 0.0,
-        _NO_LISTENER if listener is None else listener.label,
+        stream.port.label if listener is None else listener.label,
         _NO_RULE if rule is None else rule.label,
         b"" if endpoint is None else endpoint.label,
         stream.reason,

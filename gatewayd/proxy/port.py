@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.runtime import Runtime
     from gatewayd.routing.table import ListenerTable, PortTable
 
-_SCHEMES = {"http": b"http", "https": b"https", "tcp": b"tcp"}
+_SCHEMES = {"http": b"http", "https": b"https", "tls": b"tls", "tcp": b"tcp"}
 
 
 class Port:

@@ -110,7 +110,7 @@ class Runtime:
             for key, plan in snapshot.ports.items()
         }
         self._settings = {key: lift_zeros(settings) for key, settings in snapshot.settings.items()}
-        self._contexts.update(snapshot.certificates)
+        self._contexts.update(snapshot.certificates, snapshot.ports.values())
         self._update_backends(change)
         gone = frozenset(change.dropped.get("backends", ()))
         for table in tables.values():
@@ -185,10 +185,10 @@ class Runtime:
         listeners = table.plan.listeners
         port.use(table, [self._settings.get(one.settings, _DEFAULTS) for one in listeners] or [_DEFAULTS])
         acceptors += [Acceptor(port, sock) for sock in sockets]
-        if table.plan.transport == "https":
-            contexts = self._contexts.for_port(table.plan)
+        if table.plan.transport in {"https", "tls"}:
+            doors = self._contexts.for_port(table.plan)
             for acceptor in acceptors:
-                acceptor.contexts = contexts
+                acceptor.use(doors)
 
     def acceptors(self) -> list[Acceptor]:
         """Those of all ports."""

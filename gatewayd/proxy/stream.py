@@ -1,4 +1,4 @@
-"""Raw TCP (TCPRoute): two sockets and nothing between them.
+"""Raw TCP (TCPRoute, and TLSRoute where TLS passes through): two sockets and nothing between them.
 
 Each direction is moved, and ends, on its own (`direction`); the stream ends with both.
 """
@@ -11,19 +11,22 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.direction import Direction
+from gatewayd.proxy.direction import Direction, Flow
 from gatewayd.proxy.reset import reset_at_close
 from gatewayd.routing.snapshot import Settings
 
 if TYPE_CHECKING:
     from gatewayd.proxy.port import Port
-    from gatewayd.routing.rule import Rule
+    from gatewayd.routing.rule import Rule, Share
+    from gatewayd.routing.table import ListenerTable
     from gatewayd.upstream.backend import Backend
     from gatewayd.upstream.endpoint import Endpoint
 
 
 class Stream:
-    """One client's connection and the connection to the endpoint that was chosen for it."""
+    """One client's connection and the connection to the endpoint that was chosen for it. `name` is the server name
+    that a client of TLS asks for, None for plain TCP.
+    """
 
     __slots__ = (
         "_ends",
@@ -36,9 +39,10 @@ class Stream:
         "client_address",
         "connected",
         "deadline",
-        "down",
         "endpoint",
         "listener",
+        "name",
+        "over",
         "port",
         "reason",
         "rule",
@@ -49,37 +53,60 @@ class Stream:
 
     exchange = None
 
-    def __init__(self, port: Port, sock: socket.socket, peer: Any) -> None:
+    def __init__(
+        self,
+        port: Port,
+        client: Any,
+        peer: Any,
+        listener: ListenerTable | None,
+        name: bytes | None = None,
+    ) -> None:
         self.client_address = port.describe_client(peer)[0]
         self.port = port
         self.runtime = port.runtime
-        self.settings: Settings = port.settings
-        self.client = sock
+        self.settings: Settings = port.settings if listener is None else listener.settings
+        self.client = client
+        self.name = name
         self.server: socket.socket | None = None
         self.began = monotonic()
         self.connected = 0.0
         self.deadline = NEVER
         self.rule: Rule | None = None
-        self.listener = port.table.listeners.default
+        self.listener = listener
         self.backend: Backend | None = None
         self.endpoint: Endpoint | None = None
         self.bytes_in = self.bytes_out = 0
         self.reason = b""
-        self._ends: tuple[Direction, ...] = ()
+        self.over = False
+        self._ends: tuple[Flow, ...] = ()
         self._tried: Endpoint | None = None
 
     def start(self) -> None:
         """Choose a backend and connect."""
         self.runtime.opened(self)
-        table = None if self.listener is None else self.listener.hosts.default
-        bucket = () if table is None else table.prefix.get(b"/", ())
-        share = None
-        if bucket:
-            self.rule = bucket[0].rule  # the oldest route alone is served (Gateway API, TCPRoute)
-            share = self.rule.single or self.rule.pick()
+        share = self.choose()
         if share is None or share.failure:
-            self.end(share.failure.encode() if share is not None else b"no_route")
+            self.end(share.failure.encode() if share is not None else self._missed())
             return
+        self.use(share)
+
+    def choose(self) -> Share | None:
+        """Who serves this connection; None where no route does, or its weights are all 0."""
+        if self.listener is None:
+            return None
+        hosts = self.listener.hosts
+        table = hosts.find(self.name) if self.name else hosts.default
+        bucket = () if table is None else table.prefix.get(b"/", ())
+        if not bucket:
+            return None
+        self.rule = bucket[0].rule  # the oldest route of the hostname alone is served (Gateway API, TCPRoute)
+        return self.rule.single or self.rule.pick()
+
+    def _missed(self) -> bytes:
+        return b"no_listener" if self.listener is None else b"no_route"
+
+    def use(self, share: Share) -> None:
+        """Connect to one of its endpoints."""
         self.backend = share.backend
         self.backend.requests += 1
         self._connect(None)
@@ -121,12 +148,14 @@ class Stream:
         self.backend.worked(self.endpoint)
         self.connected = monotonic()
         self.deadline = self.connected + self.settings.tunnel_idle_timeout
-        self.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        forth = Direction(self, self.client, server)
-        back = Direction(self, server, self.client)
-        self._ends = (forth, back)
+        self._ends = forth, back = self._flows(server)
         forth.start()
         back.start()
+
+    def _flows(self, server: socket.socket) -> tuple[Flow, Flow]:
+        """From the client, and to it."""
+        self.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Direction(self, self.client, server), Direction(self, server, self.client)
 
     def _not_connected(self) -> None:
         """Try another endpoint, once and within the budget."""
@@ -141,7 +170,7 @@ class Stream:
         else:
             self.end(b"upstream_refused")
 
-    def moved(self, direction: Direction, size: int) -> None:
+    def moved(self, direction: Flow, size: int) -> None:
         """Bytes went one way."""
         if direction is self._ends[0]:
             self.bytes_in += size
@@ -160,20 +189,20 @@ class Stream:
         both sides: a close would look like the end of a complete stream, and a connection without a backend asks for
         an active rejection (Gateway API, TCPRoute).
         """
-        if self.client.fileno() < 0:
+        if self.over:
             return
+        self.over = True
         if reason:
             self.reason = reason
-            for sock in (self.client, self.server):
-                if sock is not None:
-                    reset_at_close(sock)
+            if self.server is not None:
+                reset_at_close(self.server)
         for direction in self._ends:
             direction.stop()
         self._ends = ()  # they know this stream: the collector would have to find out that all of it is over
         self.deadline = NEVER  # a sweep that goes on has it in its list
         if self.server is not None:
             self._let_go()
-        self.client.close()
+        self._hang_up(reset=bool(reason))
         self.runtime.closed(self)
         now = monotonic()
         status = 0 if self.reason else 200
@@ -181,6 +210,11 @@ class Stream:
         counters.add(status, now - self.began, self.bytes_in, self.bytes_out)
         if self.settings.access_log:
             self.runtime.log_stream(self, now)
+
+    def _hang_up(self, *, reset: bool) -> None:
+        if reset:
+            reset_at_close(self.client)
+        self.client.close()
 
     def _let_go(self) -> None:
         server, self.server = self.server, None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.gone import GONE
+from gatewayd.proxy.reset import reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,12 +32,13 @@ class Welcome(Protocol):
 
     port: Port
 
-    def context(self, hello: bytes) -> tuple[ssl.SSLContext, str] | None:
-        """The context, and the key of the listener, for the ClientHello that the bytes begin with; None while it is
-        incomplete. ValueError when it is none, LookupError when nobody serves the server name.
+    def context(self, hello: bytes, connection: TlsConnection) -> tuple[ssl.SSLContext, Any] | None:
+        """The context, and what `protocol` has to know, for the ClientHello that the bytes begin with; None while it is
+        incomplete. ValueError when it is none, LookupError when nobody serves the server name, ConnectionError when
+        who should serve it cannot.
         """
 
-    def protocol(self, alpn: str | None, listener: str) -> Any:
+    def protocol(self, alpn: str | None, chosen: Any) -> Any:
         """The protocol that was agreed on."""
 
 
@@ -44,10 +46,10 @@ class TlsConnection(asyncio.Protocol):
     """One connection of a client. Before the handshake is done it is a connection of its own in the worker's lists."""
 
     __slots__ = (
+        "_chosen",
         "_ended",
         "_hello",
         "_incoming",
-        "_listener",
         "_outgoing",
         "_protocol",
         "_read_record",
@@ -63,8 +65,8 @@ class TlsConnection(asyncio.Protocol):
     exchange = None
     idle = True  # before the handshake is done nothing is lost with it when room must be made
 
+    _chosen: Any
     _incoming: ssl.MemoryBIO
-    _listener: str
     _outgoing: ssl.MemoryBIO
     _ssl: ssl.SSLObject | None
 
@@ -98,7 +100,7 @@ class TlsConnection(asyncio.Protocol):
     def _greet(self, data: bytes) -> bool:
         """Choose listener and context by the ClientHello; True when it is there."""
         try:
-            found = self._welcome.context(data)
+            found = self._welcome.context(data, self)
         except LookupError:
             self.transport.write(_UNRECOGNIZED_NAME)
             self.transport.close()
@@ -106,10 +108,13 @@ class TlsConnection(asyncio.Protocol):
         except ValueError:
             self.transport.abort()
             return False
+        except ConnectionError:
+            reset(self.transport)
+            return False
         if found is None:
             self._hello = data
             return False
-        context, self._listener = found
+        context, self._chosen = found
         self._hello = b""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -136,7 +141,7 @@ class TlsConnection(asyncio.Protocol):
         self._flush()
         self.runtime.left(self)
         self.deadline = NEVER
-        self._protocol = self._welcome.protocol(connection.selected_alpn_protocol(), self._listener)
+        self._protocol = self._welcome.protocol(connection.selected_alpn_protocol(), self._chosen)
         self._protocol.connection_made(self)
         return True
 
@@ -157,6 +162,8 @@ class TlsConnection(asyncio.Protocol):
                     break
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:  # close_notify, when ours was sent before
+            ended = True
         except ssl.SSLError:
             self._flush()
             self.transport.abort()

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Share:
     """One backendRef: a weight's worth of a rule's requests. `backend` is bound by whoever serves the snapshot."""
 
-    __slots__ = ("backend", "failure", "key", "step", "weight")
+    __slots__ = ("backend", "clear_failure", "failure", "key", "step", "weight")
 
     def __init__(self, plan: SharePlan) -> None:
         self.key = plan.backend
         self.weight = plan.weight
         self.failure = plan.failure
+        self.clear_failure = plan.clear_failure
         self.step = None if plan.filters is None else Step(plan.filters)
         self.backend: Any = None
 

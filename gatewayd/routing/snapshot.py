@@ -125,6 +125,7 @@ class SharePlan(Plan, frozen=True):
     weight: int = 1
     filters: Filters | None = None
     failure: str = ""  # why it cannot be used: a reason word such as "BackendNotFound"; answered with 500
+    clear_failure: str = ""  # why it cannot be used for what the gateway itself decrypted
 
 
 class Timeouts(Plan, frozen=True):
@@ -187,18 +188,20 @@ class RoutePlan(Plan, frozen=True):
 
 class ListenerPlan(Plan, frozen=True):
     """One listener. `hosts` maps each effective hostname ("" any, "*.x" wildcard, else exact; lower case) to the keys
-    of the routes attached with it. For a TCP listener the only host is b"" and its first route is served.
+    of the routes attached with it. For a TCP listener the only host is b"" and its first route is served, as for each
+    host of a TLS listener.
     """
 
     key: str  # "namespace/gateway/listener"
     gateway: str  # "namespace/gateway"
     name: str
-    protocol: str  # HTTP, HTTPS, TCP
+    protocol: str  # HTTP, HTTPS, TLS, TCP
     hostname: bytes = b""
     hosts: dict[bytes, tuple[str, ...]] = {}
     certificates: tuple[str, ...] = ()
     settings: str = ""  # key of Snapshot.settings
     source: str = ""
+    passthrough: bool = False  # TLS that is not decrypted
 
 
 class PortPlan(Plan, frozen=True):
@@ -208,7 +211,7 @@ class PortPlan(Plan, frozen=True):
     address: str  # the address to bind; "" is the wildcard
     port: int  # the port to bind, after --port-map
     number: int  # the port as the Gateway writes it
-    transport: Literal["http", "https", "tcp"]
+    transport: Literal["http", "https", "tls", "tcp"]  # "https" also where some of the listeners are for TLSRoutes
     listeners: tuple[ListenerPlan, ...] = ()
 
 

@@ -18,7 +18,7 @@ from gatewayd.routing.snapshot import PortPlan
 
 BACKLOG = 4096  # the kernel's own limit (net.core.somaxconn) cuts it where that is lower
 RESERVED_DESCRIPTORS = 32  # kept free for the admin API, the files and the channels while sockets are made
-KINDS = {"http": socket.SOCK_STREAM, "https": socket.SOCK_STREAM, "tcp": socket.SOCK_STREAM}
+KINDS = dict.fromkeys(("http", "https", "tls", "tcp"), socket.SOCK_STREAM)
 
 Sleep = Callable[[float], None]
 

@@ -131,7 +131,6 @@ def test_rules_beyond_the_first_of_a_tcp_route_are_told() -> None:
 
 
 UNSERVED = [
-    ("TLSRoute", {"rules": [{"backendRefs": [backend()]}], "hostnames": ["a.com"]}),
     ("UDPRoute", {"rules": [{"backendRefs": [backend("dns", 53)]}]}),
 ]
 

@@ -36,6 +36,7 @@ def base() -> list[Any]:
     text = (FOLDER / "base" / "manifests.yaml").read_text()
     secrets = good_secret("tls-validity-checks-certificate", INFRA, "*", "*.org", "*.wildcard.org")
     secrets += good_secret("certificate", WEB, "example.org")
+    secrets += good_secret("tls-terminate-checks-certificate", INFRA, "tls.example.com")
     return parse(OUR_CLASS + text.replace("{GATEWAY_CLASS_NAME}", "gatewayd")) + parse(secrets)
 
 
@@ -146,7 +147,6 @@ ROUTES = [
     ("tcproute-parentref-port-and-section-name", f"TCPRoute/{INFRA}/tcp-route-by-section", BOTH),
     ("tcproute-parentref-port-and-section-name", f"TCPRoute/{INFRA}/tcp-route-by-section-and-port", BOTH),
     ("tcproute-reference-grant", f"TCPRoute/{INFRA}/tcp-reference-grant", BOTH),
-    # Kinds that are not served yet are refused in so many words.
     (
         "tlsroute-invalid-no-matching-listener",
         f"TLSRoute/{INFRA}/tlsroute-not-allowed-protocol-http",
@@ -157,6 +157,29 @@ ROUTES = [
         f"TLSRoute/{INFRA}/tlsroute-no-matching-section-name",
         "Accepted=False/NoMatchingParent",
     ),
+    (
+        "tlsroute-invalid-no-matching-listener-hostname",
+        f"TLSRoute/{INFRA}/tlsroute-hostname-mismatch-1",
+        "Accepted=False/NoMatchingListenerHostname ResolvedRefs=True/ResolvedRefs",
+    ),
+    (
+        "tlsroute-invalid-backendref-nonexistent",
+        f"TLSRoute/{INFRA}/invalid-backend-ref-nonexistent",
+        "Accepted=True/Accepted ResolvedRefs=False/BackendNotFound",
+    ),
+    (
+        "tlsroute-invalid-backendref-unknown-kind",
+        f"TLSRoute/{INFRA}/invalid-backend-ref-unknown-kind",
+        "Accepted=True/Accepted ResolvedRefs=False/InvalidKind",
+    ),
+    (
+        "tlsroute-invalid-reference-grant",
+        f"TLSRoute/{INFRA}/gateway-conformance-infra-test",
+        "Accepted=True/Accepted ResolvedRefs=False/RefNotPermitted",
+    ),
+    ("tlsroute-mixed-termination-same-namespace", f"TLSRoute/{INFRA}/gateway-conformance-mixed-terminateroute", BOTH),
+    ("tlsroute-simple-same-namespace", f"TLSRoute/{INFRA}/gateway-conformance-infra-test", BOTH),
+    # Kinds that are not served yet are refused in so many words.
     (
         "udproute-not-allowed-by-listeners",
         f"UDPRoute/{INFRA}/udproute-not-allowed-by-listeners",
@@ -273,7 +296,26 @@ LISTENERS = [
         0,
         ["HTTPRoute"],
     ),
-    ("httproute-disallowed-kind", "tlsroutes-only", "tls", "Accepted=False/UnsupportedProtocol", 0, []),
+    ("httproute-disallowed-kind", "tlsroutes-only", "tls", HEALTHY, 0, ["TLSRoute"]),
+    (
+        "tlsroute-listener-passthrough-supported-kinds",
+        "gateway-tlsroute-passthrough-supported-kind",
+        "tls-passthrough",
+        "Accepted=True/Accepted ResolvedRefs=False/InvalidRouteKinds Programmed=True/Programmed",
+        0,
+        ["TLSRoute"],
+    ),
+    *[
+        (
+            "tlsroute-mixed-termination-same-namespace",
+            "gateway-tlsroute-mixed-termination",
+            name,
+            HEALTHY,
+            1,
+            ["TLSRoute"],
+        )
+        for name in ("tls-terminate", "tls-passthrough")
+    ],
     ("httproute-hostname-intersection", "httproute-hostname-intersection", "listener-1", HEALTHY, 2, ["HTTPRoute"]),
     ("httproute-hostname-intersection", "httproute-hostname-intersection", "listener-2", HEALTHY, 1, ["HTTPRoute"]),
     ("httproute-hostname-intersection", "httproute-hostname-intersection", "listener-3", HEALTHY, 1, ["HTTPRoute"]),

@@ -202,14 +202,12 @@ def test_listeners_that_must_ask_for_client_certificates_fail_closed(
     assert ":80" in result.snapshot.ports
 
 
-PROTOCOLS = [("TLS", "not served yet"), ("UDP", "not served yet"), ("example.com/own", "unknown")]
+PROTOCOLS = [("UDP", "not served yet"), ("example.com/own", "unknown")]
 
 
 @pytest.mark.parametrize(("protocol", "words"), PROTOCOLS)
 def test_protocols_that_are_not_served(protocol: str, words: str) -> None:
     one = {"name": "one", "port": 9000, "protocol": protocol}
-    if protocol == "TLS":
-        one["tls"] = {"mode": "Passthrough"}
     result = plan(gateway("edge", one, http()))
     found = listener(result.statuses["Gateway/shop/edge"], "one")
     assert holds("Accepted=False/UnsupportedProtocol Programmed=False/Invalid", found["conditions"])

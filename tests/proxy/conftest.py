@@ -11,6 +11,7 @@ from tests.proxy.conversation import Conversation
 from tests.proxy.fakes import Clock
 
 TIMED = (
+    "greeting",
     "authorization.asking",
     "attempts",
     "authorization.guard",
@@ -25,6 +26,7 @@ TIMED = (
     "http2.request",
     "http1.response",
     "http2.response",
+    "secure",
     "stream",
     "subrequest",
     "tunnel",

@@ -44,7 +44,8 @@ class Site:
             client = socket.create_connection(listening.getsockname(), timeout=PATIENCE)
             accepted, peer = listening.accept()
         accepted.setblocking(False)
-        stream.Stream(self.runtime._ports["p"][0], accepted, peer).start()
+        port = self.runtime._ports["p"][0]
+        stream.Stream(port, accepted, peer, port.table.listeners.default).start()
         return client
 
     def ending(self, client: socket.socket) -> type[BaseException] | bytes:
@@ -103,7 +104,8 @@ def test_out_of_descriptors_ends_the_stream_and_leaks_nothing(site: Site, monkey
         accepted, peer = listening.accept()
     with client:
         monkeypatch.setattr(socket, "socket", none_left)
-        stream.Stream(site.runtime._ports["p"][0], accepted, peer).start()
+        port = site.runtime._ports["p"][0]
+        stream.Stream(port, accepted, peer, port.table.listeners.default).start()
         monkeypatch.setattr(socket, "socket", real)
         assert site.ending(client) is ConnectionResetError
     assert counts(site) == (0, 0, 0)
