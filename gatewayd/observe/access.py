@@ -11,7 +11,7 @@ FLUSH_AT = 65536
 KEEP_AT_MOST = 1 << 20
 # A write of up to PIPE_BUF bytes to a pipe is one piece: lines of several workers do not mix (POSIX).
 _PIPE_PIECE = 4096
-_CUT = 2048
+TEXT_BYTES = 2048  # of a client's text in a line; what is longer is cut
 
 _ESCAPES = {byte: f"\\u{byte:04x}".encode() for byte in range(256) if not 0x20 <= byte < 0x7F} | {
     0x22: b'\\"',
@@ -20,9 +20,9 @@ _ESCAPES = {byte: f"\\u{byte:04x}".encode() for byte in range(256) if not 0x20 <
 
 
 def quoted(text: bytes) -> bytes:
-    """`text` as the inside of a JSON string: every byte outside %x20-7E escaped, cut at 2 KiB."""
-    if len(text) > _CUT:
-        text = text[:_CUT] + b"..."
+    """`text` as the inside of a JSON string: every byte outside %x20-7E escaped, cut at TEXT_BYTES."""
+    if len(text) > TEXT_BYTES:
+        text = text[:TEXT_BYTES] + b"..."
     if text.isascii() and b'"' not in text and b"\\" not in text and text.decode("ascii").isprintable():
         return text
     return b"".join([_ESCAPES.get(byte) or bytes((byte,)) for byte in text])

@@ -14,6 +14,9 @@ import msgspec
 # Upper bounds of the latency histogram, seconds. A `bisect` over this tuple costs 0.1 us.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+# Classes of status codes, by status // 100; class 0 is no status.
+CLASSES = 6
+
 # Worker-wide counts, by their place in `WorkerCounters.slots`.
 WORKER_COUNTS = (
     "connections_accepted",
@@ -39,12 +42,12 @@ WORKER_COUNTS = (
 
 
 class RuleCounters:
-    """Requests of one (listener, route, rule): by status class 1xx..5xx, latency buckets, seconds and bytes in all."""
+    """Requests of one (listener, route, rule): by status class, latency buckets, seconds and bytes in all."""
 
     __slots__ = ("buckets", "bytes_in", "bytes_out", "classes", "seconds")
 
     def __init__(self) -> None:
-        self.classes = [0, 0, 0, 0, 0, 0]  # index is status // 100
+        self.classes = [0] * CLASSES
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
         self.bytes_in = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from gatewayd.observe.counters import BUCKETS, WORKER_COUNTS, Report, RuleReport
+from gatewayd.observe.counters import BUCKETS, CLASSES, WORKER_COUNTS, Report, RuleReport
 
 Place = tuple[str, str, str]
 
@@ -47,7 +47,7 @@ class Totals:
         place = (rule.listener, rule.route, rule.rule)
         known = self.rules.get(place)
         if known is None:
-            known = self.rules[place] = RuleReport(*place, [0] * 6, [0] * (len(BUCKETS) + 1), 0.0, 0, 0)
+            known = self.rules[place] = RuleReport(*place, [0] * CLASSES, [0] * (len(BUCKETS) + 1), 0.0, 0, 0)
         for index, value in enumerate(rule.classes):
             known.classes[index] += value
         for index, value in enumerate(rule.buckets):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.observe.access import quoted
+from gatewayd.observe.access import TEXT_BYTES, quoted
 from gatewayd.proxy.addresses import client_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def exchange_line(exchange: Exchange, now: float, moment: bytes) -> bytes:
     path = head.path
     if query:
         path = quoted(path + query)
-    elif len(path) > 2048:
+    elif len(path) > TEXT_BYTES:
         path = quoted(path)
     listener, rule, endpoint = exchange.listener, exchange.rule, exchange.endpoint
     return (

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _PIPE_SHARE = 0.0125  # of the descriptors, of which a body that the kernel moves takes four
 _MOST_PIPES = 128  # each may hold a MiB of the kernel's memory
 _TURNS = 4  # sweeps in which every backend is looked at once
+_ERRORS = 10  # kept for the log until it is written, four times a second
 _DEFAULTS = Settings()
 
 
@@ -226,7 +227,7 @@ class Runtime:
     def failed(self, error: BaseException) -> None:
         """An exception that should not be: counted, and kept for the log. The stream that met it is closed."""
         self.counts.exceptions += 1
-        if len(self.errors) < 10:
+        if len(self.errors) < _ERRORS:
             self.errors.append(error)
 
     # -- time ------------------------------------------------------------------------------------------------------

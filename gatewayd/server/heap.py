@@ -1,4 +1,4 @@
-"""The heap of a worker: what lives as long as a snapshot is kept away from the garbage collector."""
+"""The garbage collector's part of the heap: it looks seldom, and never at what lives as long as a snapshot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Callable
 
 FREEZE_PATIENCE = 5.0  # seconds after a swap for an idle moment to freeze the heap in
 THAW_EVERY = 50  # swaps after which the frozen heap is searched for cycles too
+THRESHOLDS = (50_000, 20, 50)  # Python's own (700, 10, 10) look many times a second; requests leave no cycles
+
+
+def collect_seldom() -> None:
+    """For the whole process."""
+    gc.set_threshold(*THRESHOLDS)
 
 
 class Heap:
@@ -16,7 +22,7 @@ class Heap:
         self._clock = clock
         self._since: float | None = None
         self._swaps = 0
-        gc.set_threshold(50_000, 20, 50)
+        collect_seldom()
 
     def swapped(self) -> None:
         """A new snapshot is in force."""

@@ -19,6 +19,7 @@ from gatewayd.routing.snapshot import PortPlan
 BACKLOG = 4096  # the kernel's own limit (net.core.somaxconn) cuts it where that is lower
 RESERVED_DESCRIPTORS = 32  # kept free for the admin API, the files and the channels while sockets are made
 KINDS = dict.fromkeys(("http", "https", "tls", "tcp"), socket.SOCK_STREAM)
+BIND_STEP = 0.02  # seconds between two attempts while there is patience
 
 Sleep = Callable[[float], None]
 
@@ -83,7 +84,7 @@ class Sockets:
         for port in ports:
             failure = self._bind_port(port)
             while failure and failure[0] == errno.EADDRINUSE and time.monotonic() < deadline:
-                sleep(0.02)
+                sleep(BIND_STEP)
                 failure = self._bind_port(port)
             if failure:
                 failures.append(explain(port, *failure))

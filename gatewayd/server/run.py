@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ import uvloop
 from gatewayd.api.objects import Objects
 from gatewayd.observe.log import Log, describe, fault, open_nonblocking
 from gatewayd.server.follower import Parts
+from gatewayd.server.heap import collect_seldom
 from gatewayd.server.limits import account, raise_open_files, share_one_heap
 from gatewayd.server.listening import usable
 from gatewayd.server.options import RunOptions
@@ -46,7 +46,7 @@ def files(options: RunOptions) -> tuple[Source, Plan]:
 
 def run(options: RunOptions, parts: Parts = files) -> int:
     """Run the gateway until it is told to stop; the exit status: 0 after a drain, 1 when it could not begin."""
-    gc.set_threshold(50_000, 20, 50)
+    collect_seldom()
     share_one_heap()
     raise_open_files()
     descriptor = open_nonblocking(2)

@@ -26,11 +26,11 @@ from gatewayd.server.channel import Channel
 from gatewayd.server.heap import Heap
 from gatewayd.server.messages import Active, Apply, Ask, Beat, Drain, Failed, Message, decode_to_worker, encode
 
-TICK = 0.25
-BEAT = 1.0
-ORPHAN_DRAIN = 5.0
+TICK = 0.25  # seconds between two sweeps
+BEAT = 1.0  # seconds between two heartbeats
+ORPHAN_DRAIN = 5.0  # seconds for what is in flight when the supervisor is gone
 SETTLE = 2.0  # seconds that the first generation may wait for the names of backends
-DRAIN_STEP = 0.02
+DRAIN_STEP = 0.02  # seconds between two looks at whether all is done
 REPORT_SHARE = 0.01  # reports may cost this share of the time
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 

@@ -16,7 +16,9 @@ from gatewayd.server.listening import Sockets
 from gatewayd.server.messages import Active, Apply, Ask, Beat, Drain, Failed, FromWorker
 from gatewayd.server.process import EMPTY, Launch, WorkerProcess
 
-BEAT_LIMIT = 5  # seconds without a heartbeat after which a worker is killed and replaced
+BEAT = 1.0  # seconds between two looks at the heartbeats
+REAP_EVERY = 0.05  # seconds between two looks at workers that are about to end
+BEAT_LIMIT = 5  # heartbeats that a worker may miss before it is killed and replaced
 START_LIMIT = 60  # the same for one that still starts or compiles: a slow machine is no fault
 GOOD_LIFE = 2.0  # seconds of service after which an end is not counted as a crash loop
 BACKOFF_FIRST = 0.1
@@ -74,7 +76,7 @@ class Fleet:
         """Start all workers. OSError when there is no way to: nothing that waiting would change."""
         for index in range(len(self._places)):
             self._place(index)
-        self._ticker = self._loop.call_later(1.0, self._tick)
+        self._ticker = self._loop.call_later(BEAT, self._tick)
 
     def serve(self, snapshot: Snapshot) -> bool:
         """Bring every worker to `snapshot`, whose ports have sockets already; False when it says nothing new."""
@@ -261,11 +263,11 @@ class Fleet:
                 self._log.error("a worker ended and is replaced", worker=worker.index, pid=worker.pid, cause=how)
         self._dying = waiting
         if waiting:
-            self._loop.call_later(0.05, self._reap)
+            self._loop.call_later(REAP_EVERY, self._reap)
 
     def _tick(self) -> None:
         """The watchdog. It counts its own ticks and no clock, so that a halt of the supervisor harms no worker."""
-        self._ticker = self._loop.call_later(1.0, self._tick)
+        self._ticker = self._loop.call_later(BEAT, self._tick)
         for worker in self:
             self._advance(worker)
             worker.missed += 1

@@ -68,13 +68,9 @@ class Resolver:
         if self._names.get(key) != name:
             return  # another name took its place meanwhile, and is due at once
         hosts = [str(address[0]) for *_, address in found]
-        usable = [host for host in hosts if not leads_nowhere(host)]
-        if any(map(leads_home, usable)) and not is_local(name[0]):
-            usable = [host for host in usable if not leads_home(host)]
+        usable = _usable(hosts, name[0])
         if hosts and not usable:
-            reason = f"no backend is where it leads to, {hosts[0]}"
-            if leads_home(hosts[0]):
-                reason = f"it leads to this machine, {hosts[0]}, as only localhost and names of /etc/hosts may"
+            reason = _refusal(hosts[0])
         backend = backends.get(key)  # maybe not the one of the beginning: it can have gone and come back
         if usable and backend is not None:
             backend.update([(host, name[1]) for host in usable])
@@ -89,3 +85,18 @@ class Resolver:
         """Stop."""
         for task in self._running.values():
             task.cancel()
+
+
+def _usable(hosts: list[str], name: str) -> list[str]:
+    """The addresses of a name that a backend may have: only what the machine itself calls local may be here."""
+    usable = [host for host in hosts if not leads_nowhere(host)]
+    if any(map(leads_home, usable)) and not is_local(name):
+        return [host for host in usable if not leads_home(host)]
+    return usable
+
+
+def _refusal(host: str) -> str:
+    """Why no address of a name is used, by the first of them."""
+    if leads_home(host):
+        return f"it leads to this machine, {host}, as only localhost and names of /etc/hosts may"
+    return f"no backend is where it leads to, {host}"
