@@ -24,7 +24,7 @@ def _request(match: Any) -> MatchPlan:
         path_kind=kind,
         path=path,
         method=match.method.encode() if match.method else None,
-        headers=tuple(_condition(header, field_name(header.name)) for header in match.headers),
+        headers=_headers(match),
         query=tuple(_condition(parameter, parameter.name.encode()) for parameter in match.query_params),
     )
 
@@ -42,7 +42,7 @@ _EVERY_CALL = MatchPlan(method=b"POST", grpc=True)
 def _call(match: Any) -> MatchPlan:
     """One match of a GRPCRoute. A call is a POST to `/<service>/<method>` (gRPC over HTTP/2, "Path")."""
     wanted = match.method
-    headers = tuple(_condition(header, field_name(header.name)) for header in match.headers)
+    headers = _headers(match)
     kind, path, call = "prefix", b"/", b""
     if wanted is not None:
         service, method = wanted.service or "", wanted.method or ""
@@ -85,8 +85,15 @@ def _path(spec: Any) -> tuple[Any, bytes]:
     return "prefix", path.rstrip(b"/") or b"/"
 
 
+def _headers(match: Any) -> tuple[Condition, ...]:
+    """Of names that differ only by case the first counts (Gateway API, HTTPHeaderMatch.name)."""
+    found: dict[bytes, Condition] = {}
+    for header in match.headers:
+        found.setdefault(field_name(header.name), _condition(header, header.name.lower().encode()))
+    return tuple(found.values())
+
+
 def _condition(spec: Any, name: bytes) -> Condition:
-    """Of equal names the first counts; the lookup sees to it."""
     value = spec.value.encode()
     if spec.type == "RegularExpression":
         return Condition(name=name, value=_expression(value), regex=True)

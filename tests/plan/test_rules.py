@@ -68,6 +68,19 @@ def test_match(match: dict[str, Any], expected: MatchPlan) -> None:
     assert compiled(rule(matches=[match])).matches == (expected,)
 
 
+TWINS = [{"name": "X-Tag", "value": "a"}, {"name": "y", "value": "b"}, {"name": "x-tag", "value": "c"}]
+
+
+def test_of_names_that_differ_by_case_the_first_counts_and_the_others_are_told() -> None:
+    edit = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": TWINS}}
+    result = plan(rule(matches=[{"headers": TWINS}], filters=[edit]))
+    (match,) = result.snapshot.routes["HTTPRoute/shop/cart"].rules[0].matches
+    assert match.headers == (Condition(name=b"x-tag", value=b"a"), Condition(name=b"y", value=b"b"))
+    places = ["matches[0].headers[2]", "filters[0].requestHeaderModifier.set[2]"]
+    assert sorted(one.field for one in result.problems) == sorted(f"spec.rules[0].{place}" for place in places)
+    assert {one.severity for one in result.problems} == {"warning"}
+
+
 def modifier(kind: str, **edit: Any) -> dict[str, Any]:
     return {"type": kind, kind[0].lower() + kind[1:]: edit}
 
