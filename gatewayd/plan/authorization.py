@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from gatewayd.api.problem import Path
 from gatewayd.plan.filters import UnservableError, field_name
+from gatewayd.plan.remarks import Remark
 from gatewayd.routing.authorization import SHOWN_BYTES
 from gatewayd.routing.snapshot import AuthPlan
 from gatewayd.wire.mutations import is_touchable
 from gatewayd.wire.path import normalise
 
 _PSEUDO = frozenset({":authority", ":method", ":path", ":scheme"})
-
-
-class Remark(NamedTuple):
-    """Something that is served otherwise than its author may think; `path` begins below `externalAuth`."""
-
-    path: Path
-    message: str
-    hint: str
 
 
 def auth_plan(spec: Any, backend: str, host: str) -> AuthPlan:
@@ -39,7 +32,7 @@ def auth_plan(spec: Any, backend: str, host: str) -> AuthPlan:
 
 
 def remarks(spec: Any) -> Iterator[Remark]:
-    """What an externalAuth that is served does not do, though it looks so."""
+    """What an externalAuth that is served does not do, though it looks so; paths begin below `externalAuth`."""
     if spec.http is not None:
         yield from _stars(("http", "allowedHeaders"), spec.http.allowed_headers, "name each header")
         taken = spec.http.allowed_response_headers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from gatewayd.routing.snapshot import Cors, Edit, Filters, MirrorPlan, PathEdit, Redirect
@@ -123,16 +123,6 @@ def _pairs(headers: Iterable[Any], closed: frozenset[str]) -> tuple[tuple[bytes,
     for header in headers:
         found.setdefault(field_name(header.name, closed), field_value(header.value))
     return tuple(found.items())
-
-
-def twins(headers: Iterable[Any]) -> Iterator[int]:
-    """The indices of those that have the name of one before them, but for case: they are ignored."""
-    seen: set[str] = set()
-    for index, header in enumerate(headers):
-        name = header.name.lower()
-        if name in seen:
-            yield index
-        seen.add(name)
 
 
 def field_name(name: str, closed: frozenset[str] = frozenset()) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -13,15 +13,15 @@ from gatewayd.plan.authorization import auth_plan, remarks
 from gatewayd.plan.backends import Backend, Resolved, Traffic, host_of, resolve
 from gatewayd.plan.bounds import retry_of, timeouts_of
 from gatewayd.plan.conditions import Verdict
-from gatewayd.plan.filters import Merged, UnservableError, merge, mirror_plan, twins
+from gatewayd.plan.filters import Merged, UnservableError, merge, mirror_plan
 from gatewayd.plan.matches import compile_matches, prefix_of
 from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.reads import Reads
+from gatewayd.plan.remarks import Remark, of_filter, of_headers
 from gatewayd.routing.snapshot import Filters, MatchPlan, MirrorPlan, Persistence, RulePlan, SharePlan
 
 _SESSIONS = frozenset({"HTTPRoute", "GRPCRoute"})  # kinds whose rules may keep sessions
 _ONE_RULE = frozenset({"TCPRoute", "TLSRoute"})
-_MODIFIERS = ("requestHeaderModifier", "responseHeaderModifier")
 # Filters without which no request may pass.
 _GUARDS = frozenset({"ExternalAuth", "ExtensionRef"})
 
@@ -65,7 +65,7 @@ class RuleDraft:
             shares = tuple(self._shares(rule.backend_refs, prefix, path))
             persistence = self._persistence(rule, path)
             for number, match in enumerate(getattr(rule, "matches", ())):
-                self._twins(getattr(match, "headers", ()), (*path, "matches", number, "headers"))
+                self._note(of_headers(getattr(match, "headers", ()), ("matches", number, "headers")), path)
         except UnservableError as error:
             self._drop(rule, index, str(error))
             return self
@@ -108,12 +108,7 @@ class RuleDraft:
             if spec.type in merged.refused:
                 message = f"filter {spec.type} is not served yet; requests are answered 500, not passed without it"
                 self.not_served.append(Finding(place, message, closed=True))
-            for kind, edit in zip(
-                _MODIFIERS, (spec.request_header_modifier, spec.response_header_modifier), strict=True
-            ):
-                if edit is not None:
-                    self._twins(edit.set, (*place, kind, "set"))
-                    self._twins(edit.add, (*place, kind, "add"))
+            self._note(of_filter(spec), place)
             if spec.type == "ExtensionRef":
                 ref = spec.extension_ref
                 verdict = Verdict("InvalidKind", f"filters of kind {ref.group}/{ref.kind} are unknown")
@@ -125,9 +120,8 @@ class RuleDraft:
         mirrors = tuple(self._mirrors(merged.mirrors, (*path, "filters")))
         return merged._replace(filters=replace(merged.filters or Filters(), mirrors=mirrors))
 
-    def _twins(self, headers: Any, path: Path) -> None:
-        message = "is ignored: one before it has the same name, for case does not count"
-        self.noted += [Finding((*path, index), message, "remove one of them") for index in twins(headers)]
+    def _note(self, remarks: Iterable[Remark], path: Path) -> None:
+        self.noted += [Finding((*path, *one.path), one.message, one.hint) for one in remarks]
 
     def _authorize(self, merged: Merged, path: Path) -> Merged:
         """With the service that is to be asked; where that cannot be, requests are answered 500."""
@@ -154,7 +148,7 @@ class RuleDraft:
             message = f"{error}; requests are answered 500, not passed without it"
             self.not_served.append(Finding(place, message, closed=True, invalid=True))
             return merged._replace(refusal=merged.refusal or "ExternalAuthInvalid")
-        self.noted += [Finding((*place, *one.path), one.message, one.hint) for one in remarks(spec)]
+        self._note(remarks(spec), place)
         self.backends.append(backend)
         return merged._replace(filters=replace(merged.filters or Filters(), auth=plan))
 

@@ -81,6 +81,16 @@ def test_of_names_that_differ_by_case_the_first_counts_and_the_others_are_told()
     assert {one.severity for one in result.problems} == {"warning"}
 
 
+@pytest.mark.parametrize("path", ["/a?b=1", "/a#b"])
+def test_what_is_no_path_alone_is_told(path: str) -> None:
+    edit = {"type": "ReplaceFullPath", "replaceFullPath": path}
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"path": edit}}
+    for one in (rule(filters=[{"type": "URLRewrite", "urlRewrite": {"path": edit}}]), {"filters": [redirect]}):
+        (problem,) = plan(one).problems
+        assert problem.field.endswith(".path.replaceFullPath")
+        assert (problem.severity, path in problem.message) == ("warning", True)
+
+
 def modifier(kind: str, **edit: Any) -> dict[str, Any]:
     return {"type": kind, kind[0].lower() + kind[1:]: edit}
 
