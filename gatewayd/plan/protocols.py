@@ -23,6 +23,8 @@ class Protocol(NamedTuple):
 
 ROUTE_KINDS = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
 SERVED_ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute")
+# Routes of which one rule is served; in the alpha versions they may have more, which mean nothing.
+ONE_RULE = frozenset({"TCPRoute", "TLSRoute"})
 
 PROTOCOLS: dict[str, Protocol] = {
     "HTTP": Protocol("http", "http", ("HTTPRoute", "GRPCRoute")),

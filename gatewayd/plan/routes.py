@@ -14,15 +14,13 @@ from gatewayd.plan.conditions import Status, Verdict, condition, judged, not_ser
 from gatewayd.plan.parents import Answer, Asked
 from gatewayd.plan.parts import age, generation, metadata, spec
 from gatewayd.plan.problems import report, warn
-from gatewayd.plan.protocols import SERVED_ROUTES
+from gatewayd.plan.protocols import ONE_RULE, SERVED_ROUTES
 from gatewayd.plan.reads import Reads
 from gatewayd.plan.reuse import reuse
 from gatewayd.plan.rules import RuleDraft
 from gatewayd.plan.targets import Target, used
 from gatewayd.routing.snapshot import RoutePlan
 
-# How many rules of a route are served; of the alpha versions these may have more than one, which mean nothing.
-_RULES: Mapping[str, int] = {"TCPRoute": 1, "TLSRoute": 1}
 _TRAFFIC: Mapping[str, Traffic] = {"HTTPRoute": "http", "GRPCRoute": "grpc", "UDPRoute": "udp"}
 
 
@@ -119,7 +117,7 @@ class RouteDraft:
 
     def _kept(self) -> list[RuleDraft]:
         """The rules that are served."""
-        return [rule for rule in self.rules[: _RULES.get(self.item.kind)] if rule.plan is not None]
+        return [rule for rule in self.rules[: 1 if self.item.kind in ONE_RULE else None] if rule.plan is not None]
 
     def _cookies(self) -> Iterator[SessionCookie]:
         for rule in self._kept():
@@ -139,14 +137,13 @@ class RouteDraft:
 
     def _closed(self) -> list[str]:
         """Rules that keep their requests and serve none, for they are not written as they must be."""
-        found = [
-            one for rule in self.rules if rule.plan and rule.plan.refusal for one in rule.not_served if one.invalid
-        ]
+        closed = [rule for rule in self.rules if rule.plan and rule.plan.refusal]
+        found = [one for rule in closed for one in rule.findings.not_served if one.invalid]
         return [f"{dotted(one.path)}: {one.message}" for one in found]
 
     def _shared_conditions(self) -> list[Status]:
         """Conditions that are the same for every parent."""
-        unresolved = [finding for rule in self.rules for finding in rule.unresolved]
+        unresolved = [finding for rule in self.rules for finding in rule.findings.unresolved]
         verdict = None
         if unresolved and (first := unresolved[0].verdict) is not None:
             verdict = Verdict(first.reason, "; ".join(f"{dotted(one.path)}: {one.message}" for one in unresolved))
@@ -155,7 +152,7 @@ class RouteDraft:
         if dropped and any(rule.plan is not None and not rule.plan.refusal for rule in self.rules):
             message = "Dropped Rule: " + "; ".join(dropped)
             shared.append(condition("PartiallyInvalid", True, "UnsupportedValue", message, self.generation))
-        findings = [finding for rule in self.rules for finding in rule.not_served]
+        findings = [finding for rule in self.rules for finding in rule.findings.not_served]
         fields = tuple(dict.fromkeys(dotted(finding.path) for finding in findings if not finding.invalid))
         if getattr(self.spec, "use_default_gateways", None) == "All":
             fields = ("spec.useDefaultGateways", *fields)
@@ -178,12 +175,12 @@ class RouteDraft:
         for rule in self.rules:
             if rule.dropped is not None:
                 self.problems.append(report(item, rule.dropped.path, f"rule dropped: {rule.dropped.message}"))
-            unresolved = {finding.path for finding in rule.unresolved}
-            self.problems += [report(item, one.path, one.message, one.hint) for one in rule.unresolved]
-            self.problems += [warn(item, one.path, one.message, one.hint) for one in rule.noted]
+            unresolved = {finding.path for finding in rule.findings.unresolved}
+            self.problems += [report(item, one.path, one.message, one.hint) for one in rule.findings.unresolved]
+            self.problems += [warn(item, one.path, one.message, one.hint) for one in rule.findings.noted]
             self.problems += [
                 report(item, one.path, one.message, one.hint, "error" if one.closed else "warning")
-                for one in rule.not_served
+                for one in rule.findings.not_served
                 if one.path not in unresolved
             ]
 
