@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from gatewayd.server.limits import raise_open_files
+
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # seconds; for a machine ten times slower than one where a condition takes some seconds
 PORTS = range(10240, 32000)  # outside the range from which the kernel takes ports for connections
@@ -70,6 +72,11 @@ def _reserve() -> list[int]:
         name.detach()
         return dice.sample(range(first, first + BLOCK), BLOCK)
     raise AssertionError(f"other runs of the tests have reserved all ports of {PORTS}")
+
+
+def affordable(count: int, descriptors: int) -> int:
+    """How many of `count` things, each of so many descriptors, a process may hold here; this one's limit is raised."""
+    return min(count, raise_open_files() // descriptors)
 
 
 def assert_bound(output: str) -> None:

@@ -15,7 +15,7 @@ from tests.talk import read_all
 HASTY = {
     "timeouts": {
         "head": "500ms", "tlsHandshake": "500ms", "idle": "500ms", "bodyRead": "500ms", "bodyGrace": "500ms",
-        "write": "500ms", "firstByte": "500ms", "connect": "2s",
+        "write": "500ms", "firstByte": "2s", "connect": "2s",
     }
 }  # fmt: skip
 

@@ -103,7 +103,8 @@ def answer(connection: socket.socket, request: bytes) -> bool:
         return False
     if path in (b"/large", b"/bytes"):
         length = int(query or LARGE)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + b"x" * length)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+        connection.sendall(b"x" * length)
         return True
     connection.sendall(OK * 2 if path == b"/twice" else OK)
     return True

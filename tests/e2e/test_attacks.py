@@ -16,7 +16,7 @@ from tests.e2e.attack_rows import HARMLESS, REFUSED, SMUGGLED, chunks, get, post
 from tests.e2e.attacked import Site, children, cpu_seconds, last_words, manifests
 from tests.e2e.recorder import LARGE, Recorder
 from tests.manifests import Folder
-from tests.processes import Gateway, Process, free_port, wait_until
+from tests.processes import Gateway, Process, affordable, free_port, wait_until
 from tests.talk import fetch, read_all
 
 
@@ -167,9 +167,7 @@ def test_idle_connections_go_away(site: Site):
 
 
 def test_a_thousand_silent_connections_go_away(site: Site):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
-    count = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    count = affordable(1000, 2)
     with ExitStack() as stack:
         silent = [stack.enter_context(site.connect(81)) for _ in range(count)]
         assert [last_words(connection) for connection in silent] == [b""] * count

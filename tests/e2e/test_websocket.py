@@ -17,11 +17,11 @@ from websockets.sync.client import connect
 from tests.certificates import self_signed
 from tests.e2e.websocket2 import WebSocket2
 from tests.manifests import Folder, gateway, gateway_class, http_route, https, listener, rule, secret, service
-from tests.processes import PATIENCE, Echo, Gateway
+from tests.processes import PATIENCE, Echo, Gateway, affordable
 
 HOST = "shop.test"
 PATHS = ["/one/ws", "/two/ws"]  # to a backend that speaks HTTP/1.1, and to one that speaks HTTP/2
-IDLE = 1000
+IDLE = affordable(1000, 4)  # two of the gateway for each, and what else is open
 STRIP = {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}
 
 
