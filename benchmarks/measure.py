@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peers.peer import Launch
 
@@ -126,13 +127,18 @@ class Running:
         return self.output.read_text(errors="replace")[-2000:].strip()
 
     def stop(self) -> None:
-        """SIGTERM, and after five seconds SIGKILL, to the whole session that it started."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.process.pid, number)
-                self.process.wait(5)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self.process.poll()
+        """End it, and all that it started."""
+        end_session(self.process)
+
+
+def end_session(process: subprocess.Popen[Any]) -> None:
+    """SIGTERM, and after five seconds SIGKILL, to the whole session that a process leads."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(5)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,7 @@ from statistics import median
 from benchmarks.driver import CORES, Setting, WrongError
 from benchmarks.estate import PORT, QUICKSTART, Estate
 from benchmarks.machine import shared_memory
-from benchmarks.measure import children, memory, pin
+from benchmarks.measure import children, end_session, memory, pin
 from benchmarks.site import free_ports
 
 READY = re.compile(r"^gatewayd ready: .*")
@@ -54,16 +52,8 @@ class Begun:
         self.workers = children(self.process.pid)
 
     def stop(self) -> None:
-        """SIGTERM, and after five seconds SIGKILL, to the whole session."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.process.pid, number)
-                self.process.wait(5)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self.process.wait()
+        """End it, with its workers."""
+        end_session(self.process)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

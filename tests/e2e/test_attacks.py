@@ -178,7 +178,7 @@ def test_a_thousand_silent_connections_go_away(site: Site):
 
 
 def test_out_of_descriptors_is_a_pause_and_no_storm(tmp_path: Path):
-    """300 clients that begin a request come to a worker that may have 45: they wait, and are served in turn."""
+    """150 clients that begin a request come to a worker that may have 45: they wait, and are served in turn."""
     with ExitStack() as stack:
         backend = stack.enter_context(Recorder())
         folder = Folder(tmp_path / "manifests")
@@ -194,7 +194,7 @@ def test_out_of_descriptors_is_a_pause_and_no_storm(tmp_path: Path):
         (worker,) = children(process.pid)
         before = cpu_seconds(worker)
         clients = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", ports[81]), timeout=60)) for _ in range(300)
+            stack.enter_context(socket.create_connection(("127.0.0.1", ports[81]), timeout=60)) for _ in range(150)
         ]
         for client in clients:
             client.sendall(get()[:20])
@@ -221,9 +221,9 @@ def test_a_worker_whose_limit_is_lowered_recovers(tmp_path: Path):
         before = cpu_seconds(worker)
         clients = [
             stack.enter_context(socket.create_connection(("127.0.0.1", process.ports[81]), timeout=60))
-            for _ in range(100)
+            for _ in range(50)
         ]
-        for client in clients[:50]:
+        for client in clients[:25]:
             client.sendall(get()[:20])
         assert {last_words(client)[:12] for client in clients} <= {b"HTTP/1.1 408", b""}
         assert cpu_seconds(worker) - before < 2.0

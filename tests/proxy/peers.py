@@ -14,7 +14,7 @@ import h2.events
 import h2.settings
 import h11
 
-from tests.proxy.conversation import Backend, Client, Conversation, Peer
+from tests.proxy.conversation import Backend, Conversation, Peer
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -163,13 +163,33 @@ class Backend2(Speaker2):
         self.flush()
 
 
-class Client1:
+class Speaker1:
+    """Either end of a connection with HTTP/1.1."""
+
+    def __init__(self, peer: Peer, role: Any) -> None:
+        self.peer = peer
+        self.h11 = h11.Connection(role)
+        self.messages: dict[int, Message] = {}
+
+    def _send(self, event: Any) -> None:
+        if data := self.h11.send(event):
+            self.peer.sends(data)
+
+    def sends(self, stream: int, data: bytes, *, end: bool = False) -> None:
+        if data:
+            self._send(h11.Data(data=data))
+        if end:
+            self._send(h11.EndOfMessage())
+
+    def trails(self, stream: int, trailers: Fields) -> None:
+        self._send(h11.EndOfMessage(headers=list(trailers)))
+
+
+class Client1(Speaker1):
     """A client with HTTP/1.1: one request at a time. Streams are numbered like those of HTTP/2."""
 
     def __init__(self, talk: Conversation) -> None:
-        self.peer: Client = talk.client()
-        self.h11 = h11.Connection(h11.CLIENT)
-        self.messages: dict[int, Message] = {}
+        super().__init__(talk.client(), h11.CLIENT)
         self.stream = -1
 
     def asks(self, method: str = "GET", path: str = "/", *fields: tuple[str, str], end: bool = True) -> int:
@@ -187,19 +207,6 @@ class Client1:
             self._send(h11.EndOfMessage())
         return self.stream
 
-    def _send(self, event: Any) -> None:
-        if data := self.h11.send(event):
-            self.peer.sends(data)
-
-    def sends(self, stream: int, data: bytes, *, end: bool = False) -> None:
-        if data:
-            self._send(h11.Data(data=data))
-        if end:
-            self._send(h11.EndOfMessage())
-
-    def trails(self, stream: int, trailers: Fields) -> None:
-        self._send(h11.EndOfMessage(headers=list(trailers)))
-
     def settle(self) -> None:
         if data := self.peer.takes():
             self.h11.receive_data(data)
@@ -208,13 +215,12 @@ class Client1:
         take(self.h11, self.messages[self.stream])
 
 
-class Backend1:
+class Backend1(Speaker1):
     """A backend with HTTP/1.1."""
 
     def __init__(self, peer: Backend) -> None:
-        self.peer = peer
-        self.h11 = h11.Connection(h11.SERVER)
-        self.messages: dict[int, Message] = {1: Message()}
+        super().__init__(peer, h11.SERVER)
+        self.messages[1] = Message()
 
     def settle(self) -> None:
         if data := Peer.takes(self.peer):
@@ -225,19 +231,6 @@ class Backend1:
         self._send(h11.Response(status_code=status, headers=list(fields)))
         if end:
             self._send(h11.EndOfMessage())
-
-    def _send(self, event: Any) -> None:
-        if data := self.h11.send(event):
-            self.peer.sends(data)
-
-    def sends(self, stream: int, data: bytes, *, end: bool = False) -> None:
-        if data:
-            self._send(h11.Data(data=data))
-        if end:
-            self._send(h11.EndOfMessage())
-
-    def trails(self, stream: int, trailers: Fields) -> None:
-        self._send(h11.EndOfMessage(headers=list(trailers)))
 
 
 def take(connection: h11.Connection, message: Message) -> None:

@@ -17,10 +17,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from tests.processes import free_port
+from tests.processes import PATIENCE, free_port
 
 HERE = Path(__file__).parent
-PATIENCE = 60.0  # what a busy machine may need; nothing waits for so long on a free one
 T = TypeVar("T")
 
 
