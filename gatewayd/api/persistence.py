@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -27,6 +28,11 @@ class HeaderConfig(Record, frozen=True, kw_only=True, gc=False):
 class SessionPersistence(Record, frozen=True, kw_only=True, gc=False):
     """The field that `type` names must be set."""
 
+    former: ClassVar[Mapping[str, str]] = {
+        "sessionName": "write `cookie: {name: ...}`, or `header: {name: ...}` for type Header",
+        "cookieConfig": "write its fields into `cookie`",
+        "idleTimeout": "a session ends by its absoluteTimeout alone",
+    }
     type: Literal["Cookie", "Header"] = "Cookie"
     absolute_timeout: Duration | None = None
     cookie: CookieConfig | None = None

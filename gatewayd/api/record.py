@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
@@ -13,9 +14,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False
     Absent optional fields are None or the default of the CRD; absent lists are () unless absence means something else
     than an empty list. `ignored` names the fields that exist in Kubernetes and mean nothing to a gateway: they are
     neither kept nor reported. `lenient` accepts every unknown field in silence. `nullable`: a field that is null counts
-    as absent, as in the built-in kinds; CRDs refuse null where the field has no default.
+    as absent, as in the built-in kinds; CRDs refuse null where the field has no default. `former`: what to write for
+    fields that earlier releases had.
     """
 
     ignored: ClassVar[frozenset[str]] = frozenset()
     lenient: ClassVar[bool] = False
+    former: ClassVar[Mapping[str, str]] = {}
     nullable: ClassVar[bool] = False

@@ -106,7 +106,8 @@ class _Fields:
     def _unknown(self, field: str, path: Path, findings: Findings) -> None:
         if self.record.lenient or field in self.record.ignored:
             return
-        hint = guess(field, self.fields) or f"known here: {', '.join(sorted(self.fields))}"
+        hint = self.record.former.get(field) or guess(field, self.fields)
+        hint = hint or f"known here: {', '.join(sorted(self.fields))}"
         findings.append(Finding((*path, field), "is not a known field and is ignored", hint, "warning"))
 
 

@@ -25,7 +25,10 @@ def compile_filters(specs: Any, prefix: bytes | None, path: Path, references: Re
     """The list that stands at `path`, the place of its rule or backendRef. `prefix` is that of the rule's only match.
     UnservableError, as `merge`.
     """
-    merged = merge(specs, prefix)
+    try:
+        merged = merge(specs, prefix)
+    except UnservableError as error:
+        raise error.under(*path, "filters") from None
     findings = references.findings
     for index, spec in enumerate(specs):
         place = (*path, "filters", index)

@@ -18,9 +18,17 @@ _NO_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]|%(?![0-9A-Fa-f]{2})")
 
 
 class UnservableError(ValueError):
-    """A value that cannot be served as written; the message says which and why. The rule is dropped, or
-    closed where it guards something.
+    """A value that cannot be served as written; the message says which and why, `place` leads to it from what was
+    compiled. The rule is dropped, or closed where it guards something.
     """
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
+
+    def under(self, *place: str | int) -> UnservableError:
+        """The same, seen from further above."""
+        return UnservableError(str(self), *place, *self.place)
 
 
 class Merged(NamedTuple):
@@ -42,7 +50,7 @@ def merge(specs: Iterable[Any], prefix: bytes | None) -> Merged:
     refused, mirrors, auths = [], [], []
     for index, spec in enumerate(specs):
         if spec.type in _COMPILERS:
-            parts |= _COMPILERS[spec.type](spec, prefix)
+            parts |= _compiled(spec, prefix, index)
         elif spec.type == "RequestMirror":
             mirrors.append((index, spec.request_mirror))
         elif spec.type == "ExternalAuth":
@@ -52,6 +60,13 @@ def merge(specs: Iterable[Any], prefix: bytes | None) -> Merged:
     filters = Filters(**parts) if parts else None
     refusal = f"{refused[0]}NotServed" if refused else ""
     return Merged(filters, tuple(refused), tuple(mirrors), tuple(auths), refusal)
+
+
+def _compiled(spec: Any, prefix: bytes | None, index: int) -> dict[str, Any]:
+    try:
+        return _COMPILERS[spec.type](spec, prefix)
+    except UnservableError as error:
+        raise error.under(index) from None
 
 
 def mirror_plan(spec: Any, backend: str) -> MirrorPlan:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from gatewayd.api.problem import Path
 from gatewayd.plan.filters import UnservableError, field_name
 from gatewayd.routing.match import regex
 from gatewayd.routing.snapshot import Condition, MatchPlan
 from gatewayd.wire.path import normalise
 
 
-def compile_matches(kind: str, rule: Any) -> tuple[MatchPlan, ...]:
-    """The matches of a rule; () for the kinds of routes that have none."""
+def compile_matches(kind: str, rule: Any, path: Path) -> tuple[MatchPlan, ...]:
+    """The matches of the rule at `path`; () for the kinds of routes that have none."""
     if kind == "GRPCRoute":
-        return tuple(_call(match) for match in rule.matches) or (_EVERY_CALL,)
-    return tuple(_request(match) for match in rule.matches) if kind == "HTTPRoute" else ()
+        return tuple(_each(_call, rule, path)) or (_EVERY_CALL,)
+    return tuple(_each(_request, rule, path)) if kind == "HTTPRoute" else ()
+
+
+def _each(compiler: Callable[[Any], MatchPlan], rule: Any, path: Path) -> Iterator[MatchPlan]:
+    for index, match in enumerate(rule.matches):
+        try:
+            yield compiler(match)
+        except UnservableError as error:
+            raise error.under(*path, "matches", index) from None
 
 
 def _request(match: Any) -> MatchPlan:

@@ -29,7 +29,9 @@ def persistence_of(spec: SessionPersistence | None) -> Persistence | None:
     cookie = spec.cookie or CookieConfig()
     if (cookie.name or "").lower().startswith("__host-") and cookie.path != "/":
         # RFC 6265bis section 4.1.3.2: no browser would take it.
-        raise UnservableError(f"sessionPersistence.cookie.path of a cookie named {cookie.name} must be /")
+        raise UnservableError(
+            f"sessionPersistence.cookie.path of a cookie named {cookie.name} must be /", "cookie", "path"
+        )
     return Persistence(
         name=(cookie.name or "").encode(),
         path=_path(cookie.path),
@@ -43,7 +45,9 @@ def _timeout(written: str | None) -> float:
         return 0.0
     timeout = seconds(written)
     if not timeout:
-        raise UnservableError(f"sessionPersistence.absoluteTimeout {written} would end every session at once")
+        raise UnservableError(
+            f"sessionPersistence.absoluteTimeout {written} would end every session at once", "absoluteTimeout"
+        )
     return timeout
 
 
@@ -51,12 +55,14 @@ def _field(name: str) -> bytes:
     lower = name.lower()
     line = b"\r\n%b: x" % lower.encode()
     if lower in _RESERVED or REQUEST_SPECIALS.match(line) or RESPONSE_SPECIALS.match(line):
-        raise UnservableError(f"sessionPersistence.header.name {name} is a field that has a meaning of its own")
+        message = f"sessionPersistence.header.name {name} is a field that has a meaning of its own"
+        raise UnservableError(f"{message}; choose another, such as X-Session", "header", "name")
     return lower.encode()
 
 
 def _path(path: str) -> bytes:
     if not _PATH.fullmatch(path):
         message = f"sessionPersistence.cookie.path {path!r} must begin with a slash"
-        raise UnservableError(f"{message}, and a cookie's Path holds only ASCII, no semicolon and no control character")
+        message += ", and a cookie's Path holds only ASCII, no semicolon and no control character"
+        raise UnservableError(message, "cookie", "path")
     return path.encode()

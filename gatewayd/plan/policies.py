@@ -72,13 +72,13 @@ def sessions_of(backends: Iterable[Backend], reads: Reads) -> list[Persistence]:
     return list(found.values())
 
 
-def _fault(item: Object) -> str:
-    """What of a policy no cookie and no field can carry; "" when it is fine."""
+def _fault(item: Object) -> UnservableError | None:
+    """What of a policy no cookie and no field can carry."""
     try:
         persistence_of(spec(item).session_persistence)
     except UnservableError as error:
-        return str(error)
-    return ""
+        return error.under("spec", "sessionPersistence")
+    return None
 
 
 def judge(item: Object, reads: Reads) -> Judged:
@@ -86,12 +86,12 @@ def judge(item: Object, reads: Reads) -> Judged:
     verdicts: dict[Target, Verdict | None] = {}
     told = []
     fault = _fault(item)
-    if fault:
-        told.append(report(item, ("spec", "sessionPersistence"), f"Invalid: {fault}"))
+    if fault is not None:
+        told.append(report(item, fault.place, f"Invalid: {fault}"))
     for index, ref in enumerate(spec(item).target_refs):
         target = (ref.group, ref.kind, item.namespace, ref.name)
-        if fault:
-            verdicts[target] = Verdict("Invalid", fault)
+        if fault is not None:
+            verdicts[target] = Verdict("Invalid", str(fault))
             continue
         verdict = verdicts[target] = _judge_target(item, ref, reads)
         if verdict is not None:

@@ -47,7 +47,7 @@ class RuleDraft:
         """Fill the draft from rule number `index`."""
         path: Path = ("spec", "rules", index)
         try:
-            matches = compile_matches(self.kind, rule)
+            matches = compile_matches(self.kind, rule, path)
             prefix = prefix_of(matches)
             merged = compile_filters(getattr(rule, "filters", ()), prefix, path, self._references)
             shares = tuple(self._shares(rule.backend_refs, prefix, path))
@@ -55,7 +55,7 @@ class RuleDraft:
             for number, match in enumerate(getattr(rule, "matches", ())):
                 self.findings.note(of_headers(getattr(match, "headers", ()), ("matches", number, "headers")), path)
         except UnservableError as error:
-            self._drop(rule, index, str(error))
+            self._drop(rule, index, error)
             return self
         if index and self.kind in ONE_RULE:
             message = f"a {self.kind} is served by its first rule; this one is never used"
@@ -73,18 +73,18 @@ class RuleDraft:
         )
         return self
 
-    def _drop(self, rule: Any, index: int, why: str) -> None:
+    def _drop(self, rule: Any, index: int, why: UnservableError) -> None:
         """A dropped rule leaves its requests to the next one that matches, which may guard nothing: one that guards
         something keeps them, and answers 500.
         """
-        path: Path = ("spec", "rules", index)
+        path: Path = why.place or ("spec", "rules", index)
         kinds = {spec.type for part in (rule, *rule.backend_refs) for spec in getattr(part, "filters", ())}
         try:
-            matches = () if kinds.isdisjoint(_GUARDS) else compile_matches(self.kind, rule) or (MatchPlan(),)
+            matches = () if kinds.isdisjoint(_GUARDS) else compile_matches(self.kind, rule, path) or (MatchPlan(),)
         except UnservableError:
             matches = ()
         if not matches:
-            self.dropped = Finding(path, why)
+            self.dropped = Finding(path, str(why))
             return
         message = f"{why}; the rule guards something, so its requests are answered 500 and not left to others"
         self.findings.invalid(path, message)
@@ -115,7 +115,10 @@ class RuleDraft:
         """
         own = getattr(rule, "session_persistence", None)
         if own is not None or self.kind not in _SESSIONS:
-            return persistence_of(own)
+            try:
+                return persistence_of(own)
+            except UnservableError as error:
+                raise error.under(*path, "sessionPersistence") from None
         found = policies.sessions_of(self._shared, self._references.reads)
         other = next((one for one in found if replace(one, policy=found[0].policy) != found[0]), None)
         if other is not None:

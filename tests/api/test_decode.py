@@ -208,6 +208,12 @@ UNKNOWN = [
     ("spec:\n  rules:\n  - matchs: []", "spec.rules[0].matchs", 6, "did you mean `matches`?"),
     ("spec:\n  rules:\n  - backendrefs: []", "spec.rules[0].backendrefs", 6, "did you mean `backendRefs`?"),
     ("spec: {}\nspecs: {}", "specs", 5, "did you mean `spec`?"),
+    (
+        "spec:\n  rules:\n  - sessionPersistence: {sessionName: a, cookie: {}}",
+        "spec.rules[0].sessionPersistence.sessionName",
+        6,
+        "write `cookie: {name: ...}`, or `header: {name: ...}` for type Header",
+    ),
     ("spec:\n  colour: red", "spec.colour", 5, "known here: hostnames, parentRefs, rules, useDefaultGateways"),
 ]
 

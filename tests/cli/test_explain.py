@@ -312,7 +312,7 @@ def test_a_rule_that_was_dropped_is_told(capsys: pytest.CaptureFixture[str], tmp
     (note,) = explain(capsys, tmp_path, "GET http://a.test/a")["notes"]
     assert note.startswith(f"HTTPRoute default/r ({tmp_path}/b.yaml:")
     assert note.endswith(
-        "is served without some of its rules: Dropped Rule: spec.rules[1]: "
+        "is served without some of its rules: Dropped Rule: spec.rules[1].filters[0]: "
         "field host cannot be changed: the gateway writes it itself (a URLRewrite with `hostname` changes it)"
     )
     assert explain(capsys, tmp_path, "GET http://b.test/a")["notes"] == [

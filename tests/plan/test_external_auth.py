@@ -161,14 +161,15 @@ BROKEN = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"n
 
 def test_a_rule_that_guards_something_is_closed_where_others_are_dropped() -> None:
     """A dropped rule leaves its requests to the next one that matches."""
-    for one in (rule(filters=[BROKEN, http()]), rule(backend(filters=[BROKEN, http()]))):
+    of_backend = rule(backend(filters=[BROKEN, http()]))
+    for one, place in ((rule(filters=[BROKEN, http()]), ""), (of_backend, "backendRefs[0].")):
         for rules in ((one,), (one, rule())):
             result = plan(*rules)
             found = guarded(result)
             assert (found.refusal, found.shares, found.index) == ("InvalidRule", (), 0)
             assert holds("Accepted=True/Accepted gatewayd.dev/NotServed=True/UnsupportedField", conditions(result))
             (problem,) = result.problems
-            assert (problem.field, problem.severity) == ("spec.rules[0]", "error")
+            assert (problem.field, problem.severity) == (f"spec.rules[0].{place}filters[0]", "error")
     assert guarded(plan(rule(filters=[BROKEN]), rule())).index == 1
 
 

@@ -101,7 +101,7 @@ def test_a_rule_with_a_value_that_cannot_be_served_is_dropped_alone() -> None:
     (entry,) = result.statuses["HTTPRoute/shop/cart"]["parents"]
     assert holds("Accepted=True/Accepted PartiallyInvalid=True/UnsupportedValue", entry["conditions"])
     (problem,) = result.problems
-    assert (problem.field, problem.severity) == ("spec.rules[0]", "error")
+    assert (problem.field, problem.severity) == ("spec.rules[0].sessionPersistence.cookie.path", "error")
     assert "sessionPersistence.cookie.path 'cart' must begin with a slash" in problem.message
 
 

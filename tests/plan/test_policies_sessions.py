@@ -117,11 +117,17 @@ def test_a_mirror_decides_nothing() -> None:
     assert kept(plan(route("cart", rule(filters=[mirror])), CART, PAY, policy)) is None
 
 
-BAD = [cookie("seat", path="no"), field("cookie"), cookie("seat") | {"absoluteTimeout": "0s"}]
+BAD = [
+    (cookie("seat", path="no"), "cookie.path"),
+    (field("cookie"), "header.name"),
+    (cookie("seat") | {"absoluteTimeout": "0s"}, "absoluteTimeout"),
+]
 
 
-@pytest.mark.parametrize("sessions", BAD)
-def test_one_that_cannot_be_served_is_not_in_force_and_leaves_the_place_to_the_next(sessions: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("sessions", "member"), BAD)
+def test_one_that_cannot_be_served_is_not_in_force_and_leaves_the_place_to_the_next(
+    sessions: dict[str, Any], member: str
+) -> None:
     bad = traffic_policy("a", "cart", "gone", sessionPersistence=sessions, retryConstraint={})
     good = traffic_policy("b", retryConstraint={"budget": {"percent": 3}}, sessionPersistence=field("x-b"))
     result = plan(route(), CART, bad, good)
@@ -130,7 +136,7 @@ def test_one_that_cannot_be_served_is_not_in_force_and_leaves_the_place_to_the_n
     assert retries is not None
     assert retries.percent == 3
     (problem,) = result.problems
-    assert (problem.object, problem.field) == ("XBackendTrafficPolicy shop/a", "spec.sessionPersistence")
+    assert (problem.object, problem.field) == ("XBackendTrafficPolicy shop/a", f"spec.sessionPersistence.{member}")
     accepted = {
         name: short(result.statuses[f"XBackendTrafficPolicy/shop/{name}"]["ancestors"][0]["conditions"])["Accepted"]
         for name in "ab"

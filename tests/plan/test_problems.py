@@ -77,7 +77,7 @@ EXPECTED = [
         "ReferenceGrant",
         "error",
     ),
-    (36, "HTTPRoute shop/cart", "spec.rules[0]", "rule dropped", "", "error"),
+    (37, "HTTPRoute shop/cart", "spec.rules[0].matches[0]", "rule dropped", "", "error"),
     (44, "HTTPRoute shop/cart", "spec.rules[1].backendRefs[0]", "has no port 81; its ports are 80", "80", "error"),
     (55, "Service shop/cart", "spec.ports", "no EndpointSlice", "addressType: IPv4", "warning"),
 ]

@@ -221,7 +221,7 @@ def test_a_rule_that_cannot_be_served_is_dropped_alone(bad: dict[str, Any]) -> N
     assert partly["message"].startswith("Dropped Rule")
     assert [one.index for one in result.snapshot.routes["HTTPRoute/shop/cart"].rules] == [1]
     (problem,) = result.problems
-    assert problem.field == "spec.rules[0]"
+    assert problem.field == f"spec.rules[0].{next(iter(bad))}[0]"
     assert problem.severity == "error"
 
 
