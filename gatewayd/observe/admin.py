@@ -1,4 +1,4 @@
-"""The admin API's server: a few documents over HTTP/1.1, spoken through h11, for GET and HEAD only.
+"""The admin API's server: a few answers over HTTP/1.1, spoken through h11, for GET and HEAD only.
 
 It knows no gateway: what a path answers is a function that it is given.
 """
@@ -37,14 +37,14 @@ class Answer:
     content_type: str = "text/plain; charset=utf-8"
 
 
-Document = Callable[[], Awaitable[Answer]]
+Make = Callable[[], Awaitable[Answer]]
 
 
 class Admin:
-    """The documents by path, and the connections that ask for them."""
+    """The answers by path, and the connections that ask for them."""
 
-    def __init__(self, documents: Mapping[str, Document], log: Log) -> None:
-        self._documents = documents
+    def __init__(self, answers: Mapping[str, Make], log: Log) -> None:
+        self._answers = answers
         self._log = log
         self._loopback = False
         self._server: asyncio.Server | None = None
@@ -64,18 +64,18 @@ class Admin:
             connection.abort()
 
     async def answer(self, request: h11.Request) -> Answer:
-        """The document that a request asks for."""
+        """What a request asks for."""
         if self._loopback and not _names_loopback(request):
             return Answer(b"this address answers to its own name only\n", 403)
         path = request.target.partition(b"?")[0].decode("latin-1")
-        document = self._documents.get(path)
-        if document is None:
-            return Answer(("not found; there are " + " ".join(sorted(self._documents)) + "\n").encode(), 404)
+        make = self._answers.get(path)
+        if make is None:
+            return Answer(("not found; there are " + " ".join(sorted(self._answers)) + "\n").encode(), 404)
         if request.method not in (b"GET", b"HEAD"):
             return Answer(b"only GET and HEAD\n", 405)
         try:
-            return await document()
-        except Exception as error:  # noqa: BLE001 - one document's defect is no reason for the others to be gone
+            return await make()
+        except Exception as error:  # noqa: BLE001 - one answer's defect is no reason for the others to be gone
             self._log.error("an admin document failed", path=path, error=describe(error))
             return Answer(b"this document cannot be made; the log says why\n", 500)
 

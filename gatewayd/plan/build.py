@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
-from gatewayd.plan import clashes, classes, policies, unserved, xbackends
+from gatewayd.plan import classes, cookies, policies, unserved, xbackends
 from gatewayd.plan.addresses import AddressBook, Placement
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.cache import Cache
@@ -92,7 +92,7 @@ class Planner:
         self._snapshot = Assembly(self._snapshot, options.port_map).build(
             options.generation, outcomes, self._places, self._served.plans, backends
         )
-        return Result(self._snapshot, self._statuses(objects, outcomes), sorted(problems, key=_place_of))
+        return Result(self._snapshot, self._statuses(objects, outcomes), sorted(problems, key=_position))
 
     def _compile_gateway(self, item: Object, reads: Reads) -> GatewayDraft | Problem | None:
         return compile_gateway(item, self._controller_name, reads, self._store)
@@ -170,7 +170,7 @@ class Planner:
 
     def _tell(self, objects: Objects, options: Options, drafts: list[GatewayDraft]) -> list[Problem]:
         """All problems but those of single Gateways that clash or are not served."""
-        found = unserved.problems(objects) + clashes.problems(self._routes.keeping.values())
+        found = unserved.problems(objects) + cookies.problems(self._routes.keeping.values())
         sources = [
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),
@@ -183,7 +183,7 @@ class Planner:
         return found + _expired(drafts, options.now) if options.now is not None else found
 
 
-def _place_of(problem: Problem) -> tuple[str, int, str, str, str]:
+def _position(problem: Problem) -> tuple[str, int, str, str, str]:
     return (problem.file, problem.line, problem.object, problem.field, problem.message)
 
 

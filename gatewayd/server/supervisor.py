@@ -12,7 +12,7 @@ from typing import Any
 from gatewayd.observe.admin import Admin, split
 from gatewayd.observe.log import Log, now
 from gatewayd.routing.snapshot import Settings, Snapshot
-from gatewayd.server.documents import documents
+from gatewayd.server.answers import answers
 from gatewayd.server.follower import Follower, Parts
 from gatewayd.server.listening import Sockets, Unbound
 from gatewayd.server.options import RunOptions
@@ -109,7 +109,7 @@ class Supervisor:
     async def _open_admin(self) -> Admin | None:
         if self.options.admin is None:
             return None
-        admin = Admin(documents(self), self.log)
+        admin = Admin(answers(self), self.log)
         try:
             await admin.listen(self._loop, *split(self.options.admin))
         except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The documents of the admin API: what each path answers, from the state of the supervisor."""
+"""The answers of the admin API: what each path tells, from the state of the supervisor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JSON = "application/json"
 FRESH = 0.3  # seconds that a scrape waits for the workers' newest counts
 
 
-def documents(supervisor: Supervisor) -> dict[str, Callable[[], Awaitable[Answer]]]:
+def answers(supervisor: Supervisor) -> dict[str, Callable[[], Awaitable[Answer]]]:
     """The answer of each path."""
     return {
         path: _bind(make, supervisor)
