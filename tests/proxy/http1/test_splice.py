@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -365,3 +366,18 @@ def test_the_number_of_pipes_is_bounded():
     assert fresh is not one
     for pipe in (fresh, other):
         pipe.close()
+
+
+def _refuse(*_: int) -> int:
+    raise PermissionError
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_there_are_no_pipes_where_splice_is_refused_or_unknown(monkeypatch: pytest.MonkeyPatch, *, there: bool):
+    before = descriptors()
+    if there:
+        monkeypatch.setattr(os, "splice", _refuse)
+    else:
+        monkeypatch.delattr(os, "splice")
+    assert Pipes(2).take() is None
+    assert descriptors() == before
