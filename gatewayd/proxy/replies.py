@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from gatewayd.wire.phrases import PHRASES
 
-# RFC 9110 section 15 calls some otherwise than Python below 3.13 does.
-PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus} | {
-    413: b"Content Too Large",
-    414: b"URI Too Long",
-    416: b"Range Not Satisfiable",
-    422: b"Unprocessable Content",
-}
 STATUS_LINES = {status: b"HTTP/1.1 %d %b" % (status, phrase) for status, phrase in PHRASES.items()}
 
 CLOSE = b"\r\nconnection: close"

@@ -13,6 +13,7 @@ from gatewayd.wire.fields import Fields, allowed_trailers, without
 from gatewayd.wire.framing import UNTIL_END
 from gatewayd.wire.head import RequestHead
 from gatewayd.wire.hpack_table import Field
+from gatewayd.wire.phrases import PHRASES
 from gatewayd.wire.refused import Refused
 from gatewayd.wire.response_head import ResponseHead
 from gatewayd.wire.sorter2 import REQUESTS, RESPONSES, TRAILERS, Malformed, pseudo_fields
@@ -238,7 +239,7 @@ def response_head(fields: tuple[Field, ...], ended: bool, method: bytes) -> Resp
         raise Malformed(502, _bad_status(fields))
     head = ResponseHead()
     head.status = status
-    head.reason = b""
+    head.reason = PHRASES.get(status, b"")
     head.end = 0
     head.keep_alive = True
     try:

@@ -49,6 +49,12 @@ def test_status(backend: Echo, target: str, status: int, length: int | None):
         assert len(reply.body) == length
 
 
+def test_the_status_line_has_a_phrase(backend: Echo):
+    """Some clients, such as h2load, take no response without one."""
+    answer = talk(backend.port, b"GET /status/404 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+
+
 @pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
 def test_downloads_arrive_whole(backend: Echo, version: str):
     size = 3_000_000

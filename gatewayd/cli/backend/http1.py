@@ -9,6 +9,7 @@ import h11
 
 from gatewayd.cli.backend.answer import CHUNK, Answer, Received, answer, delay
 from gatewayd.cli.backend.websocket import PATH, EchoSession, accept_key
+from gatewayd.wire.phrases import PHRASES
 
 
 class Http1(asyncio.Protocol):
@@ -103,7 +104,9 @@ class Http1(asyncio.Protocol):
         self._respond(answer(received, self._name, self._peer), received.method)
 
     def _respond(self, answered: Answer, method: str) -> None:
-        self._send(h11.Response(status_code=answered.status, headers=answered.fields))
+        self._send(
+            h11.Response(status_code=answered.status, headers=answered.fields, reason=PHRASES.get(answered.status, b""))
+        )
         if answered.body and method != "HEAD":
             self._send(h11.Data(data=answered.body))
         self._left = answered.size if method != "HEAD" else 0
@@ -153,7 +156,13 @@ class Http1(asyncio.Protocol):
             body = f"{error}\n".encode()
             length = b"%d" % len(body)
             fields = [(b"content-type", b"text/plain"), (b"content-length", length), (b"connection", b"close")]
-            self._send(h11.Response(status_code=error.error_status_hint, headers=fields))
+            self._send(
+                h11.Response(
+                    status_code=error.error_status_hint,
+                    headers=fields,
+                    reason=PHRASES.get(error.error_status_hint, b""),
+                )
+            )
             self._send(h11.Data(data=body))
             self._send(h11.EndOfMessage())
         self._transport.close()

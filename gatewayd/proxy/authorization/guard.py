@@ -14,10 +14,10 @@ from gatewayd.proxy.authorization.asking import Asking
 from gatewayd.proxy.authorization.bodies import OVERFLOW
 from gatewayd.proxy.blame import blame
 from gatewayd.proxy.deadline import NEVER
-from gatewayd.proxy.replies import PHRASES
 from gatewayd.routing.authorization import Facts, NoVerdictError, Verdict, refusal
 from gatewayd.routing.cors import CrossOriginEdit
 from gatewayd.wire.own_heads import response_head
+from gatewayd.wire.phrases import PHRASES
 from gatewayd.wire.target import edit_query
 
 if TYPE_CHECKING:

@@ -50,6 +50,15 @@ def test_requests_that_come_while_it_connects_share_the_connection(talk: Convers
     nothing_is_left(talk)
 
 
+@pytest.mark.parametrize(("code", "line"), [(200, b"200 OK"), (413, b"413 Content Too Large"), (799, b"799 ")])
+def test_a_client_of_http1_gets_a_phrase(talk: Conversation, code: int, line: bytes) -> None:
+    """HTTP/2 has none, and some clients take no response without one."""
+    client = talk.client()
+    client.sends(GET)
+    Backend2(talk.backend()).answers(1, code)
+    assert client.takes().startswith(b"HTTP/1.1 " + line + b"\r\n")
+
+
 def test_no_more_streams_than_the_backend_takes(talk: Conversation) -> None:
     client = Client2(talk)
     client.asks("GET", "/0")
