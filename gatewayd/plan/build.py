@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
-from gatewayd.plan import classes, cookies, policies, unserved, xbackends
+from gatewayd.plan import ancestors, classes, cookies, policies, unserved
 from gatewayd.plan.addresses import AddressBook, Placement
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.cache import Cache
@@ -162,9 +162,11 @@ class Planner:
             counts = {one.spec.name: len(self._places.routes((key, one.spec.name))) for one in listeners}
             found[outcome.draft.item.key] = outcome.status(counts)
         found |= unserved.statuses(objects, self._views, self._users)
-        found |= {item.key: xbackends.status(item, self._users, self._views) for item in objects.of("XBackend")}
+        found |= {
+            item.key: ancestors.xbackend_status(item, self._users, self._views) for item in objects.of("XBackend")
+        }
         for one in self._policies.values():
-            found[one.item.key] = policies.status(one, self._users, self._views)
+            found[one.item.key] = ancestors.policy_status(one, self._users, self._views)
         self._told = {key: reuse(self._told.get(key), status) for key, status in found.items()}
         return self._told | self._routes.statuses
 
@@ -174,8 +176,8 @@ class Planner:
         sources = [
             *(classes.problems(one) for one in self._classes(objects)),
             *(draft.problems for draft in drafts),
-            *(xbackends.problems(item, self._users) for item in objects.of("XBackend")),
-            *(policies.problems(one, self._users) for one in self._policies.values()),
+            *(ancestors.xbackend_problems(item, self._users) for item in objects.of("XBackend")),
+            *(ancestors.policy_problems(one, self._users) for one in self._policies.values()),
             *self._routes.problems.values(),
             dict.fromkeys(chain.from_iterable(self._lacking.values())),
         ]

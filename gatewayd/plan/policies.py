@@ -1,11 +1,11 @@
-"""XBackendTrafficPolicy (GEP-3388, GEP-1619): which policy is in force for a backend, what it sets, and its status.
+"""XBackendTrafficPolicy (GEP-3388, GEP-1619): which policy is in force for a backend, and what it sets.
 
 A target has one policy, the oldest, of several of the same age the first by name; nothing is merged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -13,20 +13,17 @@ from msgspec.structs import replace
 from gatewayd.api.objects import Object
 from gatewayd.api.problem import Path, Problem
 from gatewayd.api.quantity import seconds
-from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.backends import Backend
-from gatewayd.plan.conditions import Status, Verdict, judged
+from gatewayd.plan.conditions import Verdict
 from gatewayd.plan.filters import UnservableError
-from gatewayd.plan.parts import age, generation, spec
+from gatewayd.plan.parts import age, spec
 from gatewayd.plan.persistence import persistence_of
 from gatewayd.plan.problems import report
 from gatewayd.plan.reads import Reads
 from gatewayd.plan.targets import BACKEND_KINDS, Target
-from gatewayd.plan.users import Users, crowded, entry, known
 from gatewayd.routing.snapshot import Persistence, RetryBudgetPlan
 
 KIND = "XBackendTrafficPolicy"
-ANCESTORS = 16  # entries that status.ancestors may have
 _LEAST = (10, "1s")  # minRetryRate, also of a part that is left out
 
 
@@ -113,23 +110,3 @@ def _judge_target(item: Object, ref: Any, reads: Reads) -> Verdict | None:
         return None
     why = "is older" if age(winner)[0] < age(item)[0] else "comes first by name"
     return Verdict("Conflicted", f"{winner.title} is in force for {target}: it {why}")
-
-
-def problems(found: Judged, users: Users) -> list[Problem]:
-    """What is wrong with a policy, and with its use."""
-    return [*found.problems, *crowded(found.item, users.of(*found.verdicts), ANCESTORS)]
-
-
-def status(found: Judged, users: Users, views: Mapping[str, GatewayView]) -> Status:
-    """One entry for each Gateway that uses a target through any route. The policy is accepted there when it is in
-    force for one of those targets; what is wrong with others is said all the same.
-    """
-    item = found.item
-    entries = []
-    for view in known(users.of(*found.verdicts), views, ANCESTORS):
-        verdicts = [found.verdicts[target] for target in found.verdicts if view.key in users.of(target)]
-        failures = [verdict for verdict in verdicts if verdict is not None]
-        message = "; ".join(verdict.message for verdict in failures)
-        failure = Verdict(failures[0].reason, message) if len(failures) == len(verdicts) else None
-        entries.append(entry("ancestorRef", view, [judged("Accepted", failure, generation(item), message)]))
-    return {"ancestors": entries}

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from gatewayd.api.objects import Object, Objects
 from gatewayd.api.problem import Problem
+from gatewayd.plan.ancestors import ANCESTORS, entry, known
 from gatewayd.plan.attach import GatewayView
 from gatewayd.plan.conditions import Status, condition
 from gatewayd.plan.parts import generation, spec
-from gatewayd.plan.policies import ANCESTORS
 from gatewayd.plan.problems import report, warn
-from gatewayd.plan.users import Users, entry, known
+from gatewayd.plan.users import Users
 
 KINDS = ("ListenerSet", "BackendTLSPolicy", "XMesh")
 
