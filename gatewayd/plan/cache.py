@@ -34,6 +34,9 @@ class Cache(Generic[K, V]):
     def __getitem__(self, key: K) -> V:
         return self._entries[key].value
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._entries
+
     def values(self) -> list[V]:
         """All values, in no order that matters."""
         return [entry.value for entry in self._entries.values()]

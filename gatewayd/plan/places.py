@@ -37,37 +37,44 @@ class Places:
         return standing.routes if standing is not None else ()
 
     def update(self, changes: Iterable[Change[Routed]]) -> None:
-        """Take in the routes that changed."""
+        """Take in the routes that changed. Many that ask the same go the same way, and are moved together."""
         touched: dict[Place, set[bytes]] = {}
-        known: _Moves = {}
-        moved = [(change, *_moves(change, known)) for change in changes]
-        for (old, _), left, _ in moved:
-            if old is not None and left:
-                self._stand(old, left, touched, there=False)
-        for (_, new), _, taken in moved:
-            if new is not None and taken:
-                self._stand(new, taken, touched, there=True)
+        ways: dict[tuple[int, ...], _Way] = {}
+        for change in changes:
+            before, after, renamed = _ends(change)
+            key = (id(before), id(after), id(change) if renamed else 0)
+            (ways.get(key) or ways.setdefault(key, _way(before, after, renamed))).changes.append(change)
+        for way in ways.values():
+            self._stand([one.old for one in way.changes], way.left, touched, there=False)
+        for way in ways.values():
+            self._stand([one.new for one in way.changes], way.taken, touched, there=True)
         for place, names in touched.items():
             self._settle(place, names)
 
     def _stand(
-        self, route: Routed, attachments: Iterable[Attachment], touched: dict[Place, set[bytes]], *, there: bool
+        self,
+        routes: Iterable[Routed | None],
+        attachments: Collection[Attachment],
+        touched: dict[Place, set[bytes]],
+        *,
+        there: bool,
     ) -> None:
-        key, order = route.key, route.compiled.order
+        if not attachments:
+            return
+        keys = {one.compiled.order: one.compiled.plan.key for one in routes if one is not None}
         for one in attachments:
             place = (one.gateway, one.listener)
             standing = self._standing.get(place) or self._standing.setdefault(place, _Standing(set(), {}))
-            (standing.routes.add if there else standing.routes.discard)(key)
+            (standing.routes.update if there else standing.routes.difference_update)(keys.values())
             names = touched.setdefault(place, set())
             for name in one.hosts:
                 host = name.encode()
-                ranked = standing.ranked.get(host)
-                if ranked is None:
-                    ranked = standing.ranked[host] = {}
+                ranked = standing.ranked.setdefault(host, {})
                 if there:
-                    ranked[order] = key
+                    ranked.update(keys)
                 else:
-                    del ranked[order]
+                    for order in keys:
+                        del ranked[order]
                 names.add(host)
 
     def _settle(self, place: Place, names: set[bytes]) -> None:
@@ -81,20 +88,25 @@ class Places:
             self._hosts[place] = {name: keys for name, keys in (old | fresh).items() if keys}
 
 
-_Some = Iterable[Attachment]
-_Moves = dict[tuple[int, int], tuple[_Some, _Some]]
-"""What is left and what is taken, by the identities of the attachments before and after, which many routes share."""
+class _Way(NamedTuple):
+    """What is left and what is taken by the routes of these changes."""
+
+    left: list[Attachment]
+    taken: list[Attachment]
+    changes: list[Change[Routed]]
 
 
-def _moves(change: Change[Routed], known: _Moves) -> tuple[_Some, _Some]:
-    """Where the route stands no more, and where it stands now and did not."""
+_Ends = tuple[Attachment, ...]
+
+
+def _ends(change: Change[Routed]) -> tuple[_Ends, _Ends, bool]:
+    """Where the route stood, where it stands now, and whether its place in the order of routes is another."""
     old, new = change
     before, after = old.attachments if old is not None else (), new.attachments if new is not None else ()
-    if old is None or new is None or old.compiled.order != new.compiled.order:
-        return before, after
-    way = (id(before), id(after))
-    found = known.get(way)
-    if found is None:
-        left = [one for one in before if one not in after]
-        found = known[way] = (left, [one for one in after if one not in before])
-    return found
+    return before, after, old is not None and new is not None and old.compiled.order != new.compiled.order
+
+
+def _way(before: _Ends, after: _Ends, renamed: bool) -> _Way:
+    if renamed:
+        return _Way([*before], [*after], [])
+    return _Way([one for one in before if one not in after], [one for one in after if one not in before], [])

@@ -207,6 +207,35 @@ def combine(compiled: Compiled, answer: Answer, before: Routed | None) -> Routed
     )
 
 
+class Turn(NamedTuple):
+    """Another answer to what many routes ask, compared with the one before once for all of them: whether `parents` and
+    `concerns` are as they were.
+    """
+
+    answer: Answer
+    attachments: tuple[Attachment, ...]
+    gateways: tuple[str, ...]
+    parents: bool
+    concerns: bool
+
+
+def turn(old: Answer, new: Answer) -> Turn:
+    """From the old answer to the new one."""
+    attachments = reuse(old.attachments, new.attachments)
+    gateways = tuple(dict.fromkeys([one.gateway for one in attachments]))
+    return Turn(new, attachments, gateways, old.parents == new.parents, old.concerns == new.concerns)
+
+
+def answered(routed: Routed, to: Turn) -> Routed:
+    """As `combine`, for a route of which nothing else changed."""
+    compiled, answer = routed.compiled, to.answer
+    status = routed.status if to.parents else reuse(routed.status, _status(compiled, answer))
+    problems = routed.problems if to.concerns else _problems(compiled, answer)
+    if compiled.hopeless is not None:
+        return Routed(compiled, answer, (), status, problems, ())
+    return Routed(compiled, answer, to.attachments, status, problems, to.gateways)
+
+
 def _renewed(old: Compiled, new: Compiled) -> Compiled:
     """The new one with those parts of the old that say the same."""
     if old is new or old.plan is new.plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from gatewayd.api.objects import Object, Objects
@@ -13,7 +13,7 @@ from gatewayd.plan.conditions import Status
 from gatewayd.plan.parents import Answer, Asked, judge
 from gatewayd.plan.protocols import ROUTE_KINDS
 from gatewayd.plan.reads import Reads, World
-from gatewayd.plan.routes import Compiled, Routed, RouteDraft, combine
+from gatewayd.plan.routes import Compiled, Routed, RouteDraft, answered, combine, turn
 
 V = TypeVar("V")
 
@@ -40,7 +40,11 @@ class RouteSet:
         went, came = self._difference(objects)
         self._take_over(went, came)
         fresh = self._latest(self._compiled.turn(went.values(), came.values(), changed, world))
-        changes = [self._turn(key, compiled, answer) for key, (compiled, answer) in self._again(fresh, changed, world)]
+        self._ask(fresh)
+        changes = [
+            *self._answer_again(fresh, changed, world),
+            *[self._turn(key, compiled) for key, compiled in fresh.items()],
+        ]
         return [change for change in changes if change.old is not change.new]
 
     def _judge(self, asked: Asked, reads: Reads) -> Answer:
@@ -80,49 +84,58 @@ class RouteSet:
                 found[new.plan.key] = new
         return found
 
-    def _again(
-        self, fresh: Mapping[str, Compiled | None], changed: set[str], world: World
-    ) -> Iterable[tuple[str, tuple[Compiled | None, Answer | None]]]:
-        """What has to be put together again, by key: routes that are `fresh` or gone, and those with another answer."""
-        came = []
+    def _ask(self, fresh: Mapping[str, Compiled | None]) -> None:
+        """Note what the routes that are fresh ask, each among those who ask the same."""
         for key, compiled in fresh.items():
             if compiled is not None:
-                if compiled.asked not in self._askers:
-                    came.append(compiled.asked)
                 self._askers.setdefault(compiled.asked, {})[key] = None
+
+    def _answer_again(
+        self, fresh: Mapping[str, Compiled | None], changed: set[str], world: World
+    ) -> Iterator[Change[Routed]]:
+        """Answer what is asked now, and put together again the routes of which only the answer is another."""
+        asked = {compiled.asked: None for compiled in fresh.values() if compiled is not None}
         lost = {compiled.asked for key in fresh if (compiled := self._before(key)) is not None}
-        went = [asked for asked in lost if not self._askers[asked]]
-        for asked in went:
-            del self._askers[asked]
-        again: dict[str, tuple[Compiled | None, Answer | None]] = {}
+        went = [one for one in lost if not self._askers[one]]
+        for one in went:
+            del self._askers[one]
+        came = [one for one in asked if one not in self._answers]
         for old, new in self._answers.turn(went, came, changed, world):
             if old is not None and new is not None and old != new:
-                again |= {key: (self.routed[key].compiled, new) for key in self._askers[new.asked] if key not in fresh}
-        for key, compiled in fresh.items():
-            again[key] = (compiled, None if compiled is None else self._answers[compiled.asked])
-        return again.items()
+                to = turn(old, new)
+                for key in self._askers[new.asked]:
+                    if key not in fresh:
+                        before = self.routed[key]
+                        after = answered(before, to)
+                        self._put(after, before)
+                        yield Change(before, after)
 
     def _before(self, key: str) -> Compiled | None:
         routed = self.routed.get(key)
         return None if routed is None else routed.compiled
 
-    def _turn(self, key: str, compiled: Compiled | None, answer: Answer | None) -> Change[Routed]:
+    def _turn(self, key: str, compiled: Compiled | None) -> Change[Routed]:
         """Put one route together again, or let go of it."""
         old = self.routed.get(key)
-        if compiled is None or answer is None:
+        if compiled is None:
             for kept in (self.routed, self.statuses, self.problems, self.keeping):
                 kept.pop(key, None)
             return Change(old, None)
-        new = combine(compiled, answer, old)
-        self._put(new)
+        new = combine(compiled, self._answers[compiled.asked], old)
+        self._put(new, old)
         return Change(old, new)
 
-    def _put(self, new: Routed) -> None:
-        key = new.key
+    def _put(self, new: Routed, old: Routed | None = None) -> None:
+        """In the place of `old`."""
+        compiled = new.compiled
+        key = compiled.plan.key
         self.routed[key] = new
-        _keep(self.statuses, key, new.status if new.status["parents"] else None)
-        _keep(self.problems, key, new.problems or None)
-        _keep(self.keeping, key, new if new.compiled.cookies else None)
+        if old is None or old.status is not new.status:
+            _keep(self.statuses, key, new.status if new.status["parents"] else None)
+        if old is None or old.problems is not new.problems:
+            _keep(self.problems, key, new.problems or None)
+        if compiled.cookies or (old is not None and old.compiled.cookies):
+            _keep(self.keeping, key, new if compiled.cookies else None)
 
 
 def _keep(kept: dict[str, V], key: str, value: V | None) -> None:

@@ -21,6 +21,7 @@ class Served:
         self._routes: dict[str, Routed] = {}
         self._plans: dict[str, RoutePlan] = {}
         self._uses: dict[Backend, int] = {}
+        self._known: dict[int, bool] = {}  # of one update, by the identity of attachments
 
     @property
     def plans(self) -> dict[str, RoutePlan]:
@@ -37,7 +38,8 @@ class Served:
         """Take in the routes that changed, and those at `places` that are served now and were not, or the reverse."""
         self.came, self.went = set(), set()
         moved, self._listeners = listeners ^ self._listeners, listeners
-        turned = {one.key: change.new for change in changes if (one := change.old or change.new) is not None}
+        self._known = {}
+        turned = {one.compiled.plan.key: new for old, new in changes if (one := old or new) is not None}
         for key in {key for place in moved for key in places.routes(place)} - turned.keys():
             turned[key] = routed[key]
         for key, route in turned.items():
@@ -51,7 +53,10 @@ class Served:
                 del self._routes[key], self._plans[key]
                 self._drop(before.compiled.backends)
             return
-        self._routes[key], self._plans[key] = route, route.compiled.plan
+        self._routes[key] = route
+        if before is not None and before.compiled is route.compiled:
+            return
+        self._plans[key] = route.compiled.plan
         if before is None:
             self._add(route.compiled.backends)
         elif before.compiled.backends is not route.compiled.backends:
@@ -59,7 +64,13 @@ class Served:
             self._drop(before.compiled.backends)
 
     def _counts(self, route: Routed) -> bool:
-        return any((one.gateway, one.listener) in self._listeners for one in route.attachments)
+        """Whether it stands on a listener that is served; looked up once for all routes that stand at the same."""
+        key = id(route.attachments)
+        found = self._known.get(key)
+        if found is None:
+            places = ((one.gateway, one.listener) for one in route.attachments)
+            found = self._known[key] = any(place in self._listeners for place in places)
+        return found
 
     def _add(self, backends: Iterable[Backend]) -> None:
         for backend in backends:

@@ -22,7 +22,7 @@ class Users:
     def update(self, changes: Iterable[Change[Routed]]) -> None:
         """Take in the routes that changed."""
         for old, new in changes:
-            if old is not None and new is not None and _reach(old) == _reach(new):
+            if _reach_alike(old, new):
                 continue
             for target, gateway in _pairs(old):
                 counts = self._counts[target]
@@ -39,8 +39,10 @@ class Users:
         return sorted({gateway for target in targets for gateway in self._counts.get(target, ())})
 
 
-def _reach(route: Routed) -> tuple[tuple[Target, ...], tuple[str, ...]]:
-    return route.compiled.targets, route.gateways
+def _reach_alike(old: Routed | None, new: Routed | None) -> bool:
+    if old is None or new is None or old.gateways != new.gateways:
+        return False
+    return old.compiled is new.compiled or old.compiled.targets == new.compiled.targets
 
 
 def _pairs(route: Routed | None) -> Iterator[tuple[Target, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from gatewayd.server.listening import Unbound
 
 Status = dict[str, Any]
+_SECTIONS = ("listeners", "parents", "ancestors")  # lists of what has conditions of its own
 
 
 class Statuses:
@@ -45,11 +46,25 @@ def stamped(status: Status, before: Status | None, moment: str) -> Status:
     """A copy of `status` with lastTransitionTime in every condition: the old one while the condition's status is the
     same as in `before` (KEP-1623), else `moment`.
     """
-    times = {place: (old["status"], old["lastTransitionTime"]) for place, old in _conditions(before or {})}
-    result = copy.deepcopy(status)
+    result = _dated(status, moment)
+    if before is None:
+        return result
+    times = {place: (old["status"], old["lastTransitionTime"]) for place, old in _conditions(before)}
     for place, condition in _conditions(result):
         value, time = times.get(place, ("", moment))
-        condition["lastTransitionTime"] = time if value == condition["status"] else moment
+        if value == condition["status"]:
+            condition["lastTransitionTime"] = time
+    return result
+
+
+def _dated(status: Status, moment: str) -> Status:
+    """`status` with conditions of its own, which begin at `moment`; the rest is shared with it."""
+    result = dict(status)
+    for section in _SECTIONS:
+        if section in status:
+            result[section] = [_dated(member, moment) for member in status[section] or ()]
+    if "conditions" in status:
+        result["conditions"] = [{**one, "lastTransitionTime": moment} for one in status["conditions"] or ()]
     return result
 
 
@@ -57,7 +72,7 @@ def _conditions(status: Status) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     """Every condition of a status with its place: the section and its member (listener or parent), and the type."""
     found: list[tuple[tuple[str, ...], dict[str, Any]]]
     found = [(("", "", item["type"]), item) for item in status.get("conditions") or ()]
-    for section in ("listeners", "parents", "ancestors"):
+    for section in _SECTIONS:
         for member in status.get(section) or ():
             name = _identity(member)
             found += [((section, name, item["type"]), item) for item in member.get("conditions") or ()]
