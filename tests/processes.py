@@ -187,3 +187,9 @@ class Gateway(Process):
         super().__init__(command)
         self.line("gatewayd ready:")
         assert_bound(self.output)
+
+
+def workers(supervisor: int) -> list[int]:
+    """The processes that the supervisor has started and that live."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(child) for child in children]

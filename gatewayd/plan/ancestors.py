@@ -1,4 +1,5 @@
 """What status tells of the Gateways that use a backend, or the target of a policy: an entry for each (GEP-713)."""
+
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping

@@ -17,7 +17,6 @@ from websockets.sync.client import connect
 from gatewayd.cli import main
 from tests.certificates import self_signed
 from tests.e2e.call_server import CallServer, channel
-from tests.e2e.test_worker_kill import workers
 from tests.manifests import (
     Folder,
     Manifest,
@@ -31,7 +30,7 @@ from tests.manifests import (
     secret,
     service,
 )
-from tests.processes import PATIENCE, Echo, Gateway, wait_until
+from tests.processes import PATIENCE, Echo, Gateway, wait_until, workers
 from tests.talk import curl, fetch
 
 COOKIE = {"cookie": {"name": "sid"}}

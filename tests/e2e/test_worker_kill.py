@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.load import Load
 from tests.manifests import Folder, gateway, gateway_class, http_route, listener, rule, service
-from tests.processes import Echo, Gateway, wait_until
+from tests.processes import Echo, Gateway, wait_until, workers
 from tests.talk import exchange, fetch, keep_alive
 
 
@@ -29,12 +29,6 @@ def served(tmp_path: Path) -> Iterator[Gateway]:
         process = Gateway(folder.path, ports=[80], workers=2)
         stack.callback(process.stop)
         yield process
-
-
-def workers(supervisor: int) -> list[int]:
-    """The processes that the supervisor has started and that live."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [int(child) for child in children]
 
 
 def inodes(pid: int) -> set[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from gatewayd.api.objects import Objects
 from gatewayd.plan.build import Planner, Result
-from tests.plan.test_conformance_status import FOLDER, HEALTHY, OPTIONS, READY, base, planned
+from tests.plan.official import FOLDER, HEALTHY, OPTIONS, READY, base, planned
 from tests.plan.verdicts import holds
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the official manifests are not here")
