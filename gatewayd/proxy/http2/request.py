@@ -189,13 +189,14 @@ class RequestStream(Stream2):
         if (ended and not data and not trailers) or self.exchange.head.method == b"HEAD" or head.status in _NO_BODY:
             connection.send_fields(self, start, head.block, True)
             return
-        if ended and not trailers:
-            connection.send_whole(self, start, head.block, data)
+        if ended:
+            connection.send_whole(self, start, head.block, data, trailers=fields2.trailer_lines(trailers))
             return
         if self.exchange.attempts is not None:
             self.call = grpc.is_grpc(dict(split_block(head.block)).get(b"content-type"))
         connection.send_fields(self, start, head.block, False)
-        self.reply_body(data, ended, trailers)
+        if data:
+            connection.send(self, data, False)
         if not self.ended_in and not self.queue:
             self.unwatch()  # it answers while the request goes on: how long it lasts is for the two to agree on
 

@@ -21,7 +21,8 @@ MAX_INTERIMS = 16
 
 
 class ResponseStream(Stream2):
-    """`answered` once its final head came, `left` what Content-Length still promises, -1 without one. `blocked`: the
+    """`answered` once its final head came, `left` what Content-Length still promises, -1 without one. `first` are the
+    first bytes of the body, which wait with the head for the next frame of the same read. `blocked`: the
     backend takes no more of the request; `paused`: the client takes no more of the response. `tunnel` is set when the
     stream is one (RFC 8441). `settings` are those of the exchange's listener: connections are shared by all.
     """
@@ -31,6 +32,7 @@ class ResponseStream(Stream2):
         "blocked",
         "deadline",
         "exchange",
+        "first",
         "head",
         "left",
         "patience",
@@ -49,7 +51,7 @@ class ResponseStream(Stream2):
         self.credit = 0
         self.ended_in = self.ended_out = self.held = self.full = self.moved = False
         self.answered = self.blocked = self.paused = False
-        self.queue = b""
+        self.queue = self.first = b""
         self.queue_end = None
         self.exchange: Exchange | None = exchange
         self.head: ResponseHead | None = None
@@ -175,12 +177,14 @@ class ResponseStream(Stream2):
             self.connection.opened = self
 
     def open(self) -> None:
-        """Nothing came of the body so far."""
+        """No more came in this read."""
         self._respond(b"", False, b"")
 
     def _respond(self, data: bytes, ended: bool, trailers: bytes) -> None:
         """Pass on the head that waited, with what came since."""
         head, self.head = self.head, None
+        if self.first:
+            data, self.first = self.first + data, b""
         exchange = self.exchange
         if exchange is None or head is None:
             return
@@ -249,6 +253,9 @@ class ResponseStream(Stream2):
             if self.left < 0 or (ended and self.left):
                 raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "bad_response_content_length_differs")
         if self.head is not None:
+            if not (ended or self.first):
+                self.first = data  # what follows at once may be the end, or trailers: calls of gRPC are answered so
+                return
             self.connection.opened = None
             self._respond(data, ended, b"")
             return

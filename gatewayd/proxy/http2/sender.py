@@ -35,6 +35,14 @@ MAX_UNREAD = 1000
 MAX_UNREAD_BYTES = 1 << 20
 
 
+def _headers(stream: int, block: bytes, ended: bool) -> tuple[bytes, ...]:
+    """The pieces of a whole field section. Nearly all are one frame."""
+    size = len(block)
+    if size > MAX_FRAME:
+        return (frames.headers(stream, block, ended),)
+    return _pack(size << 8 | frames.HEADERS, frames.END_HEADERS | ended, stream), block
+
+
 class Sender2(asyncio.BaseProtocol):
     """The sending half of a connection of either role."""
 
@@ -132,7 +140,7 @@ class Sender2(asyncio.BaseProtocol):
     ) -> None:
         """A field section: pairs, and after them the lines of blocks in HTTP/1.1's form."""
         self.budget.useful += 1
-        self._out.append(frames.headers(stream.id, self.encoder.encode(fields, lines, last), ended))
+        self._out += _headers(stream.id, self.encoder.encode(fields, lines, last), ended)
         if ended:
             stream.ended_out = True
             if stream.ended_in:
@@ -140,22 +148,26 @@ class Sender2(asyncio.BaseProtocol):
         if self._out and not self._planned:
             self._plan()
 
-    def send_whole(self, stream: Stream2, fields: Fields, lines: bytes, data: bytes, last: bytes = b"") -> None:
-        """A field section and the whole body after it: what most messages are."""
+    def send_whole(
+        self, stream: Stream2, fields: Fields, lines: bytes, data: bytes, last: bytes = b"", trailers: bytes = b""
+    ) -> None:
+        """A field section and all that follows it, with the lines of trailers: what most messages are."""
         size = len(data)
         if size > MAX_FRAME or size > self.window or size > stream.window or self.write_paused:
             self.send_fields(stream, fields, lines, False, last)
-            self.send(stream, data, True)
+            self.send_last(stream, data, trailers)
             return
-        self.window -= size
-        stream.window -= size
-        self.budget.useful += 2
         identity = stream.id
-        self._out += (
-            frames.headers(identity, self.encoder.encode(fields, lines, last), False),
-            _pack(size << 8 | frames.DATA, frames.END_STREAM, identity),
-            data,
-        )
+        encode = self.encoder.encode
+        out = self._out
+        out += _headers(identity, encode(fields, lines, last), False)
+        if size or not trailers:
+            self.window -= size
+            stream.window -= size
+            out += _pack(size << 8 | frames.DATA, not trailers, identity), data
+        if trailers:
+            out += _headers(identity, encode((), trailers), True)
+        self.budget.useful += 3
         stream.ended_out = True
         if stream.ended_in:
             self.forget(stream)
