@@ -202,16 +202,26 @@ def request_start(head: RequestHead, path: bytes, authority: bytes, scheme: byte
     if head.upgrade:
         fields.append((b":protocol", head.upgrade))
         return fields
-    if head.specials:
-        if b"content-length" in head.specials:
+    return fields + request_framing(head)
+
+
+def request_framing(head: RequestHead) -> Fields:
+    """The fields that say how a request is framed, which is not a WebSocket."""
+    fields: Fields = []
+    specials = head.specials
+    if specials:
+        if b"content-length" in specials:
             fields.append((b"content-length", b"%d" % head.length))
         if head.trailers:
-            fields.append((b"te", b"trailers"))
-        if b"trailer" in head.specials:
-            fields.append((b"trailer", head.specials[b"trailer"]))
+            fields.append(_TE)
+        if b"trailer" in specials:
+            fields.append((b"trailer", specials[b"trailer"]))
         if head.expect:
             fields.append((b"expect", b"100-continue"))
     return fields
+
+
+_TE = (b"te", b"trailers")
 
 
 def request_block(head: RequestHead, block: bytes) -> bytes:

@@ -65,7 +65,7 @@ _LENGTHS = tuple(bytes((length,)) for length in range(127))
 class Encoder:
     """One direction of one connection. `set_table_size` takes the peer's SETTINGS_HEADER_TABLE_SIZE."""
 
-    __slots__ = ("_blocks", "_capacity", "_indices", "_known", "_new", "_resized", "_used")
+    __slots__ = ("_blocks", "_capacity", "_indices", "_known", "_new", "_resized", "_starts", "_used")
 
     def __init__(self) -> None:
         self._capacity = DEFAULT_TABLE
@@ -74,24 +74,49 @@ class Encoder:
         # Codes of indexed fields, and of blocks all of whose lines were known; right until the next insertion.
         self._known: dict[Field | bytes, bytes] = {}
         self._blocks: dict[bytes, bytes] = {}
+        self._starts: dict[Field, bytes] = {}  # by method and authority
         self._new = False  # a line was not known
         self._resized = False  # there is an update to send
 
-    def encode(self, fields: Iterable[Field], block: bytes = b"", last: bytes = b"") -> bytes:
+    def encode(self, fields: Iterable[Field], block: bytes = b"", last: bytes = b"", start: bytes = b"") -> bytes:
         """The header block of these fields (lower-case names, pseudo-fields first), followed by the lines of a block in
-        HTTP/1.1's form, each led by its CRLF; `last` are further lines, which differ each time.
+        HTTP/1.1's form, each led by its CRLF; `last` is one more line, which differs each time, `start` what `start`
+        made just now.
         """
-        known = self._known.get
-        shared = _literals.get
-        other = self._encode
-        parts = [known(field) or shared(field) or other(field) for field in fields]
+        parts = [start]
+        for field in fields:  # few: a comprehension costs more than they do
+            parts.append(self._known.get(field) or _literals.get(field) or self._encode(field))  # noqa: PERF401
         if block:
             parts.append(self._blocks.get(block) or self._block(block))
         if last:
-            parts += [known(line) or shared(line) or self._line(line) for line in last[2:].split(b"\r\n")]
+            if last.startswith(_IDENTITY) and len(last) < 127:
+                value = last[_IDENTITY_SIZE:].strip(b" \t")
+                parts += _IDENTITY_START, _LENGTHS[len(value)], value
+            else:
+                line = last[2:]
+                parts.append(self._known.get(line) or _literals.get(line) or self._line(line))
         if self._resized:
             parts.insert(0, self._size_update())
         return b"".join(parts)
+
+    def start(self, method: bytes, authority: bytes, target: bytes) -> bytes:
+        """The code of the pseudo-fields of a request for http, with which the very next block has to begin."""
+        begin = self._starts.get((method, authority)) or self._begin(method, authority)
+        size = len(target)
+        if size < 127:
+            return begin + (_PATHS.get(target) or _PATH + _LENGTHS[size] + target)
+        return begin + _PATH + _string(target)
+
+    def _begin(self, method: bytes, authority: bytes) -> bytes:
+        """The code of all pseudo-fields but the path."""
+        before = len(self._indices)
+        fields = (b":method", method), (b":scheme", b"http"), (b":authority", authority)
+        code = b"".join([self._known.get(field) or _literals.get(field) or self._encode(field) for field in fields])
+        if len(self._indices) == before and len(code) <= _MAX_BLOCK_BYTES:
+            if len(self._starts) >= _MAX_BLOCKS:
+                self._starts.clear()
+            self._starts[method, authority] = code
+        return code
 
     def set_table_size(self, size: int) -> None:
         """The peer's table may have this many octets from now on. Ours is never larger than 4,096."""
@@ -181,6 +206,7 @@ class Encoder:
     def _forget(self) -> None:
         self._known.clear()
         self._blocks.clear()
+        self._starts.clear()
 
 
 def _learn(written: bytes) -> _Name:
@@ -223,3 +249,11 @@ def _integer(pattern: int, most: int, number: int) -> bytes:
         number >>= 7
     octets.append(number)
     return bytes(octets)
+
+
+_PATH = _start(0x10, 0x0F, b":path")
+_PATHS = {value: code for (name, value), code in _EXACT.items() if name == b":path"}
+# The line that is the last of most requests; its value is never seen twice.
+_IDENTITY = b"\r\nx-request-id: "
+_IDENTITY_SIZE = len(_IDENTITY)
+_IDENTITY_START = _start(0x00, 0x0F, b"x-request-id")

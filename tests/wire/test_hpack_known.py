@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import hpack as oracle
 import pytest
 from hypothesis import given
@@ -73,38 +75,45 @@ def test_an_insertion_of_one_connection_is_not_sent_on_another():
     assert decoder.table_size == len(b"serveroncevaryonce") + 2 * 32
 
 
-LINES = st.lists(
-    st.sampled_from(
-        [
-            b"Server: a",
-            b"server: b",
-            b"vary: a",
-            b"date: 1",
-            b"Date:2",
-            b"ETag: x",
-            b"cookie: c",
-            b"X-Id: 1",
-            b"x-id: 22",
-        ]
-    ),
-    max_size=4,
+LINES = [
+    b"Server: a", b"server: b", b"vary: a", b"date: 1", b"Date:2", b"ETag: x", b"cookie: c", b"X-Id: 1", b"x-id: 22",
+]  # fmt: skip
+LAST = [*LINES, b"x-request-id: " + b"7" * 32, b"x-request-id:  7 ", b"x-request-id: ", b"x-request-id: " + b"7" * 130]
+STARTS = st.tuples(
+    st.sampled_from([b"GET", b"POST", b"PROPFIND"]),
+    st.sampled_from([b"a", b"b:80", b"c" * 600]),
+    st.sampled_from([b"/", b"*", b"/index.html", b"/a?b", b"/" + b"a" * 125, b"/" + b"a" * 126, b"/" + b"a" * 300]),
 )
 
 
-@given(st.lists(st.tuples(LINES, LINES), min_size=1, max_size=40), st.sampled_from([4096, 80, 0]))
-def test_blocks_that_are_known_as_a_whole_follow_the_table(blocks: list[tuple[list[bytes], list[bytes]]], size: int):
+@given(
+    st.lists(st.tuples(STARTS, st.lists(st.sampled_from(LINES), max_size=4), st.sampled_from(LAST)), min_size=1),
+    st.sampled_from([4096, 80, 0]),
+)
+def test_what_is_known_as_a_whole_follows_the_table(blocks: list[Any], size: int):
     """What was inserted meanwhile moves the indices of what a block was coded with."""
     encoder, decoder = Encoder(), oracle.Decoder()
-    for number, (lines, last) in enumerate(blocks * 2):
+    decoder.max_header_list_size = 1 << 20
+    for number, ((method, authority, target), lines, last) in enumerate(blocks * 2):
         if number == len(blocks):
             encoder.set_table_size(size)
-        code = encoder.encode(
-            [(b":status", b"200")], *(b"".join(map(b"\r\n%b".__mod__, part)) for part in (lines, last))
-        )
+        block = b"".join([b"\r\n" + line for line in lines])
+        start = encoder.start(method, authority, target)
+        code = encoder.encode([(b"te", b"trailers")], block, b"\r\n" + last, start)
         found = [tuple(field) for field in decoder.decode(code, raw=True)]
-        fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines + last)]
-        assert found == [(b":status", b"200"), *fields]
+        fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in [*lines, last])]
+        pseudo = [(b":method", method), (b":scheme", b"http"), (b":authority", authority), (b":path", target)]
+        assert found == [*pseudo, (b"te", b"trailers"), *fields]
     assert len(encoder._blocks) <= 16
+
+
+def test_paths_are_never_indexed_and_few_starts_are_kept():
+    encoder = Encoder()
+    for number in range(100):
+        encoder.start(b"GET", b"a", b"/")
+        begin = encoder.start(b"GET", b"%d" % number, b"/secret").removesuffix(b"\x07/secret")
+        assert begin[-1:] == b"\x14"
+    assert 0 < len(encoder._starts) <= 16
 
 
 def test_blocks_with_credentials_are_not_remembered():

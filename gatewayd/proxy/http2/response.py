@@ -69,7 +69,6 @@ class ResponseStream(Stream2):
         assert exchange is not None
         connection = self.connection
         head = exchange.head
-        start = fields2.request_start(head, exchange.path, exchange.authority, b"http")
         block = exchange.block
         # The last line is the request's identity, which differs each time; what is before it may well be known.
         cut = block.rfind(b"\r\n")
@@ -78,13 +77,17 @@ class ResponseStream(Stream2):
             self.deadline = exchange.sent + self._first_byte(exchange)
             connection.runtime.timed.add(self)
         if head.upgrade:
-            connection.send_fields(self, start, fields2.request_block(head, block), False)
-        elif ended and not body and not trailers:
-            connection.send_fields(self, start, lines, True, last)
+            fields = fields2.request_start(head, exchange.path, exchange.authority, b"http")
+            connection.send_fields(self, fields, fields2.request_block(head, block), False)
+            return
+        fields = fields2.request_framing(head)
+        start = connection.encoder.start(head.method, exchange.authority, exchange.path + head.query)
+        if ended and not body and not trailers:
+            connection.send_fields(self, fields, lines, True, last, start)
         elif ended and not trailers:
-            connection.send_whole(self, start, lines, body, last)
+            connection.send_whole(self, fields, lines, body, last, start=start)
         else:
-            connection.send_fields(self, start, lines, False, last)
+            connection.send_fields(self, fields, lines, False, last, start)
             self._send(body, ended, trailers)
 
     def _send(self, data: bytes, ended: bool, trailers: bytes) -> None:

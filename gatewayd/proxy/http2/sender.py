@@ -136,11 +136,17 @@ class Sender2(asyncio.BaseProtocol):
         self.transport.write(data)
 
     def send_fields(
-        self, stream: Stream2, fields: Iterable[Field], lines: bytes, ended: bool, last: bytes = b""
+        self,
+        stream: Stream2,
+        fields: Iterable[Field],
+        lines: bytes,
+        ended: bool,
+        last: bytes = b"",
+        start: bytes = b"",
     ) -> None:
-        """A field section: pairs, and after them the lines of blocks in HTTP/1.1's form."""
+        """A field section: pairs, and after them the lines of blocks in HTTP/1.1's form (`Encoder.encode`)."""
         self.budget.useful += 1
-        self._out += _headers(stream.id, self.encoder.encode(fields, lines, last), ended)
+        self._out += _headers(stream.id, self.encoder.encode(fields, lines, last, start), ended)
         if ended:
             stream.ended_out = True
             if stream.ended_in:
@@ -149,18 +155,25 @@ class Sender2(asyncio.BaseProtocol):
             self._plan()
 
     def send_whole(
-        self, stream: Stream2, fields: Fields, lines: bytes, data: bytes, last: bytes = b"", trailers: bytes = b""
+        self,
+        stream: Stream2,
+        fields: Fields,
+        lines: bytes,
+        data: bytes,
+        last: bytes = b"",
+        start: bytes = b"",
+        trailers: bytes = b"",
     ) -> None:
         """A field section and all that follows it, with the lines of trailers: what most messages are."""
         size = len(data)
         if size > MAX_FRAME or size > self.window or size > stream.window or self.write_paused:
-            self.send_fields(stream, fields, lines, False, last)
+            self.send_fields(stream, fields, lines, False, last, start)
             self.send_last(stream, data, trailers)
             return
         identity = stream.id
         encode = self.encoder.encode
         out = self._out
-        out += _headers(identity, encode(fields, lines, last), False)
+        out += _headers(identity, encode(fields, lines, last, start), False)
         if size or not trailers:
             self.window -= size
             stream.window -= size
