@@ -147,7 +147,7 @@ class Runtime:
         for key in change.dropped.get("backends", ()):
             gone = self.backends.pop(key, None)
             if gone is not None:
-                gone.update(())
+                gone.retire()
                 self._dropped.append(gone)
 
     def _bind(self, table: PortTable, gone: frozenset[str]) -> None:

@@ -90,6 +90,14 @@ class Backend:
         self.version += 1
         self._choose_live()
 
+    def retire(self) -> None:
+        """No rule leads here any more. What began before may still be sent here (it waits to be authorized, or to be
+        tried again), and no connection is kept.
+        """
+        for endpoint in (*self.endpoints, *self.leaving):
+            endpoint.kept = False
+            endpoint.close_idle()
+
     def bindable(self) -> tuple[Endpoint, ...]:
         """The endpoints that a session may be bound to: all that take new requests, and those that are draining. Those
         keep no connections, for a server may wait for the end of all before it ends itself.

@@ -52,6 +52,7 @@ class Guard:
     __slots__ = (
         "_asking",
         "_authorizer",
+        "_backend",
         "_body",
         "_exchange",
         "_kept",
@@ -65,6 +66,8 @@ class Guard:
         assert step.authorizer is not None
         self._exchange = exchange
         self._authorizer = step.authorizer
+        # As of now: a reload may take it away while the body is still coming.
+        self._backend = exchange.port.runtime.backends.get(step.authorizer.backend)
         self._step = step
         self._share = share
         self._asking: Asking | None = None
@@ -124,7 +127,7 @@ class Guard:
         exchange = self._exchange
         runtime = exchange.port.runtime
         runtime.counts.authorizations_asked += 1
-        backend = runtime.backends.get(self._authorizer.backend)
+        backend = self._backend
         if backend is None:
             self.fail(b"no_endpoints")
             return

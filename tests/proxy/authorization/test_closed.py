@@ -7,14 +7,12 @@ from typing import Any
 
 import h11
 import pytest
-from msgspec.structs import replace
 
 from gatewayd.proxy.authorization import guard as authorization
 from gatewayd.proxy.authorization.asking import ANSWER_BYTES
-from gatewayd.routing.change import difference
 from gatewayd.routing.snapshot import AuthPlan, Filters
 from tests.proxy.authorization.service import NO, PLACES, QUESTION, YES, all_is_given_back, asked, guarded, outcome
-from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
+from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message
 from tests.proxy.peers import Client2, Message, take
 
 
@@ -315,47 +313,6 @@ def test_a_client_of_http2_that_gives_up(talk: Conversation):
     client.resets(stream)
     assert (service.state, outcome(talk)) == ("aborted", (0, "client_reset", 0))
     all_is_given_back(talk)
-
-
-# -- reloads -----------------------------------------------------------------------------------------------------------
-
-
-def reload(talk: Conversation, **changes: Any) -> None:
-    old = talk.runtime.snapshot
-    talk.runtime.apply(difference(old, replace(old, generation=old.generation + 1, **changes)), {})
-
-
-def test_who_waits_is_judged_by_the_rule_that_it_came_for(talk: Conversation):
-    client, service = asked(talk)
-    (key,) = talk.runtime.snapshot.routes
-    open_rule = replace(talk.runtime.snapshot.routes[key], rules=(rule(),))
-    reload(talk, routes={key: open_rule})
-    assert talk.asks == 0
-    service.sends(NO)
-    assert outcome(talk) == (401, "auth_denied", 0)
-    client.sends(GET)  # the next one meets the new rule
-    assert talk.asks == 1
-    assert talk.backend().takes() == ASKED
-
-
-def test_a_guard_that_comes_guards_the_next_request(start: Start):
-    talk = start(endpoints=PLACES)
-    client, backend = talk.exchange()
-    (key,) = talk.runtime.snapshot.routes
-    reload(talk, routes={key: replace(talk.runtime.snapshot.routes[key], rules=(guarded(),))})
-    client.sends(GET)
-    assert (backend.takes(), talk.asks) == (b"", 1)
-    assert talk.backend().takes() == QUESTION
-
-
-def test_everything_goes_while_a_request_waits(talk: Conversation):
-    client, service = asked(talk)
-    reload(talk, backends={})
-    service.sends(YES)
-    assert client.takes().startswith(b"HTTP/1.1 503 ")
-    assert outcome(talk) == (503, "no_endpoints", 0)
-    client.sends(GET)
-    assert outcome(talk) == (503, "auth_no_endpoints", 0)
 
 
 def test_a_rule_without_the_filter_pays_nothing(start: Start):
