@@ -149,16 +149,19 @@ class RouteDraft:
             verdict = Verdict(first.reason, "; ".join(f"{dotted(one.path)}: {one.message}" for one in unresolved))
         shared = [judged("ResolvedRefs", verdict, self.generation)]
         dropped = self._dropped() + self._closed()
-        if dropped and any(rule.plan is not None and not rule.plan.refusal for rule in self.rules):
+        partly = bool(dropped) and any(rule.plan is not None and not rule.plan.refusal for rule in self.rules)
+        if partly:
             message = "Dropped Rule: " + "; ".join(dropped)
             shared.append(condition("PartiallyInvalid", True, "UnsupportedValue", message, self.generation))
         findings = [finding for rule in self.rules for finding in rule.findings.not_served]
         fields = tuple(dict.fromkeys(dotted(finding.path) for finding in findings if not finding.invalid))
         if getattr(self.spec, "use_default_gateways", None) == "All":
             fields = ("spec.useDefaultGateways", *fields)
-        wrong = tuple(f"{dotted(finding.path)}: {finding.message}" for finding in findings if finding.invalid)
+        wrong = [f"{dotted(finding.path)}: {finding.message}" for finding in findings if finding.invalid]
+        if partly:
+            wrong = [one for one in wrong if one not in dropped]
         if fields or wrong:
-            shared.append(not_served(fields, self.generation, wrong))
+            shared.append(not_served(fields, self.generation, tuple(wrong)))
         return shared
 
     def _tell(self) -> None:
