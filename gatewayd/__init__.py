@@ -3,7 +3,7 @@
 Six nouns carry the whole program:
 
 Listener  one address, port, protocol and hostname on which a Gateway takes traffic.
-Route     an HTTPRoute, GRPCRoute or TCPRoute: rules that say which requests go to which backends.
+Route     an HTTPRoute, GRPCRoute, TLSRoute or TCPRoute: rules that say which requests go to which backends.
 Exchange  one request and its response on their way: it joins a downstream stream and an upstream stream.
 Backend   a port of a Service or an XBackend, with the endpoints that serve it now and the connections kept to them.
 Snapshot  everything that is served, of one generation: immutable data, made by the plan, replaced as a whole.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from gatewayd.routing.snapshot import Transport
+
 CONTROLLER = "gatewayd.dev/gateway-controller"
 OUR_GROUP = "gatewayd.dev"
 
@@ -16,7 +18,7 @@ class Protocol(NamedTuple):
     family may share a port, where their hostnames tell them apart.
     """
 
-    transport: Literal["http", "https", "tls", "tcp"]
+    transport: Transport
     family: Family
     kinds: tuple[str, ...]
 

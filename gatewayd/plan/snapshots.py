@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import NamedTuple
 
 from gatewayd.plan.gateways import Outcome
 from gatewayd.plan.listeners import ListenerDraft
@@ -11,19 +11,19 @@ from gatewayd.plan.places import Places
 from gatewayd.plan.reuse import reuse
 from gatewayd.plan.settings import DEFAULT
 from gatewayd.plan.sockets import socket_key
-from gatewayd.routing.snapshot import (
-    BackendPlan,
-    CertificatePlan,
-    ListenerPlan,
-    PortPlan,
-    RoutePlan,
-    Settings,
-    Snapshot,
-)
+from gatewayd.routing.snapshot import BackendPlan, ListenerPlan, PortPlan, RoutePlan, Settings, Snapshot, Transport
 
-Transport = Literal["http", "https", "tls", "tcp"]
-Members = tuple[str, int, Transport, list[ListenerPlan]]
-"""What stands at one socket: address, port to bind, the transport of its first listener, and the listeners."""
+
+class Members(NamedTuple):
+    """What stands at one socket: address, port to bind, the transport of its first listener; the listeners, and the
+    port that each of them writes.
+    """
+
+    address: str
+    port: int
+    transport: Transport
+    listeners: list[ListenerPlan]
+    numbers: list[int]
 
 
 class Assembly:
@@ -43,38 +43,43 @@ class Assembly:
         backends: dict[str, BackendPlan],
     ) -> Snapshot:
         """The snapshot of `generation`."""
-        members: dict[str, Members] = {}
-        certificates: dict[str, CertificatePlan] = {}
-        settings = {DEFAULT: Settings()}
-        numbers: dict[str, int] = {}
-        for outcome in outcomes:
-            for listener in outcome.served:
-                if listener.protocol is None:
-                    continue
-                plan = self._listener(outcome, listener, places)
-                certificates |= {one.key: one for one in listener.certificates}
-                settings[outcome.draft.settings_key] = outcome.draft.settings
-                port = self._port_map.get(listener.spec.port, listener.spec.port)
-                for address in outcome.placement.binds:
-                    key = socket_key(address, port)
-                    numbers[key] = listener.spec.port
-                    members.setdefault(key, (address, port, listener.protocol.transport, []))[3].append(plan)
+        served = [(outcome, one) for outcome in outcomes for one in outcome.served if one.protocol is not None]
+        certificates = {one.key: one for _, listener in served for one in listener.certificates}
+        settings = {DEFAULT: Settings()} | {outcome.draft.settings_key: outcome.draft.settings for outcome, _ in served}
         return Snapshot(
             generation=generation,
-            ports={key: self._port(key, *found, numbers[key]) for key, found in members.items()},
+            ports={key: self._port(key, found) for key, found in self._members(served, places).items()},
             routes=routes,
             backends=backends,
             certificates={key: reuse(self._before.certificates.get(key), one) for key, one in certificates.items()},
             settings={key: reuse(self._before.settings.get(key), value) for key, value in settings.items()},
         )
 
-    def _port(
-        self, key: str, address: str, port: int, transport: Transport, listeners: list[ListenerPlan], number: int
-    ) -> PortPlan:
-        if transport == "tls" and any(one.protocol == "HTTPS" for one in listeners):
+    def _members(self, served: Iterable[tuple[Outcome, ListenerDraft]], places: Places) -> dict[str, Members]:
+        """What stands at each socket, by its key."""
+        found: dict[str, Members] = {}
+        for outcome, listener in served:
+            assert listener.protocol is not None  # noqa: S101 - it would not be served
+            plan = self._listener(outcome, listener, places)
+            port = self._port_map.get(listener.spec.port, listener.spec.port)
+            for address in outcome.placement.binds:
+                key = socket_key(address, port)
+                members = found.setdefault(key, Members(address, port, listener.protocol.transport, [], []))
+                members.listeners.append(plan)
+                members.numbers.append(listener.spec.port)
+        return found
+
+    def _port(self, key: str, members: Members) -> PortPlan:
+        transport = members.transport
+        if transport == "tls" and any(one.protocol == "HTTPS" for one in members.listeners):
             transport = "https"  # HTTP is spoken there too
         made = PortPlan(
-            key=key, address=address, port=port, number=number, transport=transport, listeners=tuple(listeners)
+            key=key,
+            address=members.address,
+            port=members.port,
+            number=members.numbers[-1],
+            transport=transport,
+            listeners=tuple(members.listeners),
         )
         return reuse(self._before.ports.get(key), made)
 

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+Transport = Literal["http", "https", "tls", "tcp"]
+
 
 class Plan(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Root of the records in this module."""
@@ -211,7 +213,7 @@ class PortPlan(Plan, frozen=True):
     address: str  # the address to bind; "" is the wildcard
     port: int  # the port to bind, after --port-map
     number: int  # the port as the Gateway writes it
-    transport: Literal["http", "https", "tls", "tcp"]  # "https" also where some of the listeners are for TLSRoutes
+    transport: Transport  # "https" also where some of the listeners are for TLSRoutes
     listeners: tuple[ListenerPlan, ...] = ()
 
 
