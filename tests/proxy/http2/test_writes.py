@@ -228,3 +228,39 @@ def test_a_connection_that_cannot_be_written_to_keeps_no_other_waiting(talk: Con
     clients[1].pull()
     assert clients[1].messages[1].status == 200
     assert talk.runtime.reading is None
+
+
+@pytest.mark.parametrize("pieces", [[], [b"a"], [b"a", b"b"], [b"a", b"b", b"c"], [b"a" * 16000, b"b" * 16000]])
+@pytest.mark.parametrize("end", ["trailers", "empty", "last", "reset"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_response_is_the_same_in_one_read_or_in_many(
+    talk: Conversation, pieces: list[bytes], end: str, alone: bool
+) -> None:
+    client = Client2(talk)
+    ask(client, 1)
+    backend = Backend2(talk.backend())
+    backend.settle()
+
+    def then() -> None:
+        if alone:
+            backend.flush()
+
+    backend.h2.send_headers(1, [(":status", "200"), ("content-type", "application/grpc")])
+    then()
+    for place, piece in enumerate(pieces):
+        backend.h2.send_data(1, piece, end_stream=end == "last" and place == len(pieces) - 1)
+        then()
+    if end == "trailers":
+        backend.h2.send_headers(1, [("grpc-status", "0"), ("grpc-message", "")], end_stream=True)
+    elif end == "reset":
+        backend.h2.reset_stream(1, 2)
+    elif end == "empty" or not pieces:
+        backend.h2.end_stream(1)
+    backend.flush()
+    client.settle()
+    found = client.messages[1]
+    assert (found.status, found.body) == (200, b"".join(pieces))
+    assert (found.reset is None, found.ended) == ((True, True) if end != "reset" else (False, False))
+    assert found.trailers == ({b"grpc-status": b"0", b"grpc-message": b""} if end == "trailers" else {})
+    assert talk.line["bytes_out"] == len(b"".join(pieces))
+    nothing_is_left(talk)
