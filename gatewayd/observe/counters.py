@@ -41,14 +41,20 @@ WORKER_COUNTS = (
 )
 
 
-class RuleCounters:
-    """Requests of one (listener, route, rule): by status class, latency buckets, seconds and bytes in all."""
+_COLUMNS = len(BUCKETS) + 1
 
-    __slots__ = ("buckets", "bytes_in", "bytes_out", "classes", "seconds")
+
+class RuleCounters:
+    """Requests of one (listener, route, rule): by status class 1xx..5xx, latency buckets, seconds and bytes in all.
+
+    A request counts in one cell, of its class and bucket. With thousands of routes in use, each object that is touched
+    is one that has to be fetched from memory; a rule that took no request has no cell.
+    """
+
+    __slots__ = ("_cells", "bytes_in", "bytes_out", "seconds")
 
     def __init__(self) -> None:
-        self.classes = [0] * CLASSES
-        self.buckets = [0] * (len(BUCKETS) + 1)
+        self._cells: dict[int, int] = {}  # by class * _COLUMNS + bucket
         self.seconds = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
@@ -57,14 +63,31 @@ class RuleCounters:
         """Count one exchange. Status 0 (the client left before an answer) counts in class 0, one that is past 599 in
         class 5 (RFC 9110 section 15).
         """
+        cell = (status // 100 if status < 600 else 5) * _COLUMNS + bisect_left(BUCKETS, seconds)
         try:
-            self.classes[status // 100] += 1
-        except IndexError:
-            self.classes[5] += 1
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+            self._cells[cell] += 1
+        except KeyError:
+            self._cells[cell] = 1
         self.seconds += seconds
-        self.bytes_in += bytes_in
+        if bytes_in:
+            self.bytes_in += bytes_in
         self.bytes_out += bytes_out
+
+    @property
+    def classes(self) -> list[int]:
+        """Requests by `status // 100`."""
+        counts = [0] * CLASSES
+        for cell, count in self._cells.items():
+            counts[cell // _COLUMNS] += count
+        return counts
+
+    @property
+    def buckets(self) -> list[int]:
+        """Requests by the bucket of their latency; the last is for those that took longer than all of BUCKETS."""
+        counts = [0] * _COLUMNS
+        for cell, count in self._cells.items():
+            counts[cell % _COLUMNS] += count
+        return counts
 
 
 class WorkerCounters:

@@ -74,7 +74,8 @@ class Direction(Flow):
         if not data:
             self._finish()
             return
-        self._count(len(data))
+        size = len(data)
+        self.moved += size
         try:
             sent = self.target.send(data)
         except (BlockingIOError, InterruptedError):
@@ -82,19 +83,15 @@ class Direction(Flow):
         except OSError:
             self.stream.end(b"reset")
             return
-        if sent < len(data):
+        if sent < size:
             self._rest = data[sent:]
             self._await_target(self._write_rest)
-        elif len(data) == _READ:
+        elif size == _READ:
             self._full += 1
             if self._full >= _BULK_AFTER:
                 self._begin_splice()
         else:
             self._full = 0
-
-    def _count(self, size: int) -> None:
-        self.moved += size
-        self.stream.moved(self, size)
 
     def _await_target(self, callback: Any) -> None:
         self._watch.stop()
@@ -148,7 +145,7 @@ class Direction(Flow):
                 if not size:
                     self._finish()
                     return
-                self._count(size)
+                self.moved += size
             pipe.drain(self.target.fileno())
         except (BlockingIOError, InterruptedError):
             if pipe.held:

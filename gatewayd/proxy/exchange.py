@@ -126,7 +126,8 @@ class Exchange:
         if head.trusted and self.port.mixed:
             self.head = head = head.copy()
             head.trusted = self.port.trusts(self.client, listener.settings)
-        if self.down.sni_listener not in (None, listener.key):
+        sni = self.down.sni_listener
+        if sni is not None and sni != listener.key:
             return self.reply(421, b"misdirected")
         match = listener.find(head)
         if match is None:

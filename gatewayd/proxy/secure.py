@@ -129,7 +129,6 @@ class Inbound(Flow):
     def take(self, data: bytes) -> None:
         """Pass it on, or keep it until the endpoint takes it: then no more is read, so it is one read at most."""
         self.moved += len(data)
-        self._stream.moved(self, len(data))
         if self._server is None or self._rest:
             self._rest += data
             return
@@ -234,7 +233,6 @@ class Outbound(Flow):
             self._end()
             return
         self.moved += len(data)
-        self._stream.moved(self, len(data))
         self._stream.client.write(data)
 
     def _end(self) -> None:

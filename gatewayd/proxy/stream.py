@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 class Stream:
     """One client's connection and the connection to the endpoint that was chosen for it. `name` is the server name
-    that a client of TLS asks for, None for plain TCP.
+    that a client of TLS asks for, None for plain TCP. `bytes_in` and `bytes_out` are known at its end.
     """
 
     __slots__ = (
@@ -170,13 +170,6 @@ class Stream:
         else:
             self.end(b"upstream_refused")
 
-    def moved(self, direction: Flow, size: int) -> None:
-        """Bytes went one way."""
-        if direction is self._ends[0]:
-            self.bytes_in += size
-        else:
-            self.bytes_out += size
-
     def half_closed(self) -> None:
         """One way is over; with the other, the stream is."""
         if all(direction.done for direction in self._ends):
@@ -198,6 +191,8 @@ class Stream:
                 reset_at_close(self.server)
         for direction in self._ends:
             direction.stop()
+        if self._ends:
+            self.bytes_in, self.bytes_out = (direction.moved for direction in self._ends)
         self._ends = ()  # they know this stream: the collector would have to find out that all of it is over
         self.deadline = NEVER  # a sweep that goes on has it in its list
         if self.server is not None:

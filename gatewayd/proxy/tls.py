@@ -146,10 +146,11 @@ class TlsConnection(asyncio.Protocol):
         return True
 
     def _read(self) -> None:
-        """Hand over what the records that are here carry. The next record is not asked for before there is one."""
+        """Hand over what the records that are here carry. The next record is not asked for before there is one; of the
+        present one nothing is left, as each read has room for all that a record can carry.
+        """
         pieces: list[bytes] = []
-        incoming, connection = self._incoming, self._ssl
-        assert connection is not None
+        incoming = self._incoming
         ended = False
         try:
             while True:
@@ -158,7 +159,7 @@ class TlsConnection(asyncio.Protocol):
                     ended = True
                     break
                 pieces.append(data)
-                if not incoming.pending and not connection.pending():
+                if not incoming.pending:
                     break
         except ssl.SSLWantReadError:
             pass

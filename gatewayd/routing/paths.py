@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _precedence = attrgetter("key")
 _Bucket = tuple[Match, ...]
+# Shared by all hostnames that have none: every request looks into one, and it is always in the processor's cache.
+_NO_BUCKETS: dict[bytes, _Bucket] = {}
 
 
 class PathTable:
@@ -32,7 +34,7 @@ class PathTable:
                 prefix.setdefault(match.path, []).append(match)
             else:
                 regexes.append(match)
-        self.exact = {path: _sorted(bucket) for path, bucket in exact.items()}
+        self.exact = {path: _sorted(bucket) for path, bucket in exact.items()} or _NO_BUCKETS
         self.prefix = {path: _sorted(bucket) for path, bucket in prefix.items()}
         self.regexes = _ordered(regexes)
         self._longest = max(map(len, prefix), default=0)
@@ -41,7 +43,7 @@ class PathTable:
         """The same table without the matches `left` and with those `taken`; costs what differs, and two copies."""
         made = PathTable(self.host, ())
         gone, come = PathTable(self.host, left), PathTable(self.host, taken)
-        made.exact = _merged(self.exact, gone.exact, come.exact)
+        made.exact = _merged(self.exact, gone.exact, come.exact) or _NO_BUCKETS
         made.prefix = _merged(self.prefix, gone.prefix, come.prefix)
         made.regexes = _ordered(_without(self.regexes, gone.regexes) + come.regexes)
         made._longest = max(map(len, made.prefix), default=0)

@@ -19,10 +19,14 @@ def sort_out(pieces: list[bytes], status: int) -> tuple[bytes, dict[bytes, bytes
     refused with `status`. Look-alikes with an underscore are kept under names that nobody asks for: they are dropped.
     """
     count = len(pieces)
-    if count == 4:  # one and two special fields are most messages, and worth no loop
+    if count == 4:  # up to three special fields are most messages, and worth no loop
         return pieces[0] + pieces[3], {pieces[1].lower(): pieces[2]}
     if count == 7 and (one := pieces[1].lower()) != (other := pieces[4].lower()):
         return pieces[0] + pieces[3] + pieces[6], {one: pieces[2], other: pieces[5]}
+    if count == 10:
+        found = {pieces[1].lower(): pieces[2], pieces[4].lower(): pieces[5], pieces[7].lower(): pieces[8]}
+        if len(found) == 3:
+            return b"%b%b%b%b" % (pieces[0], pieces[3], pieces[6], pieces[9]), found
     return b"".join(pieces[::3]), _join_repeated(pieces, status)
 
 

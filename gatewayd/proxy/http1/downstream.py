@@ -272,7 +272,8 @@ class Downstream1(Intake1):
         """The exchange is over: close, or wait for the next request (which may have come already)."""
         exchange, self.exchange = self.exchange, None
         self.decoder = None
-        self._stop_splice()
+        if self.splice is not None:
+            self._stop_splice()
         if self.sipping:
             self.sipping = False
             self.transport.set_protocol(self)
