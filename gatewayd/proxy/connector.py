@@ -42,8 +42,7 @@ class Connector:
                 self._shared[endpoint] = attempt
         elif len(backend.waiting) < settings.upstream_pending and not exchange.head.upgrade:
             backend.waiting.append(exchange)
-            if exchange.bound is endpoint:
-                backend.make_room(endpoint)
+            backend.make_room(endpoint)
         else:
             exchange.reply(503, b"upstream_overflow")
 

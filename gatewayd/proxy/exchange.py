@@ -234,11 +234,15 @@ class Exchange:
         up.abort()
         return True
 
+    def _leave_backend(self) -> None:
+        """Give up the request at the backend, or its place among those that wait for a connection."""
+        if not self.abort_upstream() and self.endpoint is not None:
+            self.port.runtime.connector.forget(self)
+
     def let_go(self) -> Endpoint | None:
         """Give up this attempt, whatever became of it; the endpoint that was asked."""
+        self._leave_backend()
         endpoint, self.endpoint = self.endpoint, None
-        if not self.abort_upstream():
-            self.port.runtime.connector.forget(self)
         if endpoint is not None:
             endpoint.active -= 1
         return endpoint
@@ -354,7 +358,7 @@ class Exchange:
         """Answer from the gateway itself; `reason` is the word for the access line."""
         self.status = status
         self.reason = reason
-        self.abort_upstream()
+        self._leave_backend()
         crossing = [edit.lines for edit in self.reply_edits if isinstance(edit, CrossOriginEdit)]
         if crossing:
             block += crossing[-1]
@@ -364,7 +368,7 @@ class Exchange:
     def downstream_lost(self, reason: bytes) -> None:
         """The client is gone: let go of the backend at once. Where it was cut, `reason` says why already."""
         self.reason = self.reason or reason
-        self.abort_upstream()
+        self._leave_backend()
         self.finish(monotonic())
 
     # -- the end ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gatewayd.routing.snapshot import MatchPlan
+import pytest
+
+from gatewayd.routing.snapshot import MatchPlan, Timeouts
 from tests.proxy.conversation import ASKED, GET, OK, Conversation, Start, message, rule
 
 BLOCK = b"x" * 60_000
@@ -182,6 +184,39 @@ def test_requests_wait_for_a_connection(start: Start):
     assert (first.takes(), backend.takes()) == (OK, ASKED)
     backend.sends(OK)
     assert second.takes() == OK
+
+
+def test_an_idle_connection_makes_room_for_one_to_another_endpoint(start: Start):
+    talk = start(upstream_connections=1, endpoints={"shop": (("10.0.0.1", 80), ("10.0.0.2", 80))})
+    client, backend = talk.exchange()
+    peers = set()
+    for _ in range(40):
+        client.sends(GET)
+        backend = talk.backend() if talk.asks else backend
+        peers.add(backend.transport.peer)
+        backend.sends(OK)
+        assert client.takes() == OK
+        assert talk.runtime.backends["shop"].open == 1
+    assert len(peers) == 2
+
+
+@pytest.mark.parametrize("end", ["time", "leaves"])
+def test_who_waits_no_more_leaves_the_place_to_others(start: Start, end: str):
+    rules = (rule(matches=(MatchPlan("exact", b"/short"),), timeouts=Timeouts(request=1.0)), rule(index=1))
+    talk = start(*rules, upstream_connections=1, upstream_pending=2)
+    first, patient, other, last = (talk.client() for _ in range(4))
+    first.sends(GET)
+    backend = talk.backend()
+    patient.sends(GET)
+    other.sends(GET.replace(b" / ", b" /short "))
+    if end == "time":
+        talk.passes(1)
+    else:
+        other.leaves()
+    last.sends(GET)
+    for client in (first, patient, last):
+        backend.sends(OK)
+        assert client.takes() == OK
 
 
 def test_a_place_that_becomes_free_is_taken(start: Start):
