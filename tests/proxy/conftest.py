@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Callable
 
 import pytest
 
+from gatewayd import proxy
 from tests.proxy.conversation import Conversation
 from tests.proxy.fakes import Clock
 
-TIMED = (
-    "greeting",
-    "authorization.asking",
-    "attempts",
-    "authorization.guard",
-    "blame",
-    "http2.budget",
-    "connector",
-    "http1.downstream",
-    "http2.downstream",
-    "http2.ending",
-    "exchange",
-    "http1.intake",
-    "http2.request",
-    "http1.response",
-    "http2.response",
-    "secure",
-    "stream",
-    "subrequest",
-    "tunnel",
-    "http1.upstream",
-    "http2.upstream",
-)
+MODULES = [importlib.import_module(one.name) for one in pkgutil.walk_packages(proxy.__path__, f"{proxy.__name__}.")]
+TIMED = [module for module in MODULES if hasattr(module, "monotonic")]
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of every module of the traffic path."""
     clock = Clock()
-    for name in TIMED:
-        monkeypatch.setattr(importlib.import_module(f"gatewayd.proxy.{name}"), "monotonic", clock)
+    for module in TIMED:
+        monkeypatch.setattr(module, "monotonic", clock)
     return clock
 
 
