@@ -130,10 +130,10 @@ class Planner:
 
     def _plan_routes(self, objects: Objects, changed: set[str], outcomes: Iterable[Outcome]) -> None:
         """Compile what changed among all routes of all kinds, and take it in everywhere."""
-        changes = self._routes.update(objects, self._views, changed, self._world)
-        self._places.update(changes)
-        self._users.update(changes)
-        self._served.update(_listeners(outcomes), changes, self._places, self._routes.routed)
+        changes, moves, elsewhere = self._routes.update(objects, self._views, changed, self._world)
+        self._places.update(changes, moves)
+        self._users.update([*changes, *elsewhere])
+        self._served.update(_listeners(outcomes), changes, moves, self._places, self._routes.routed)
 
     def _plan_backends(self, changed: set[str]) -> dict[str, BackendPlan]:
         """The backends in use, by key."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gatewayd.plan.attach import Attachment
 from gatewayd.plan.cache import Change
-from gatewayd.plan.routes import Routed
+from gatewayd.plan.routes import Move, Routed
 
 Place = tuple[str, str]  # (gateway "namespace/name", listener)
 Hosts = dict[bytes, tuple[str, ...]]
@@ -36,32 +36,25 @@ class Places:
         standing = self._standing.get(place)
         return standing.routes if standing is not None else ()
 
-    def update(self, changes: Iterable[Change[Routed]]) -> None:
-        """Take in the routes that changed. Many that ask the same go the same way, and are moved together."""
+    def update(self, changes: Iterable[Change[Routed]], moves: Iterable[Move] = ()) -> None:
+        """Take in the routes that changed, and those that moved together."""
         touched: dict[Place, set[bytes]] = {}
-        ways: dict[tuple[int, ...], _Way] = {}
-        for change in changes:
-            before, after, renamed = _ends(change)
-            key = (id(before), id(after), id(change) if renamed else 0)
-            (ways.get(key) or ways.setdefault(key, _way(before, after, renamed))).changes.append(change)
-        for way in ways.values():
-            self._stand([one.old for one in way.changes], way.left, touched, there=False)
-        for way in ways.values():
-            self._stand([one.new for one in way.changes], way.taken, touched, there=True)
+        ways = [*map(_way, changes), *map(_way_together, moves)]
+        for way in ways:
+            self._stand(way.old, way.left, touched, there=False)
+        for way in ways:
+            self._stand(way.new, way.taken, touched, there=True)
         for place, names in touched.items():
             self._settle(place, names)
 
     def _stand(
         self,
-        routes: Iterable[Routed | None],
-        attachments: Collection[Attachment],
+        keys: dict[str, str],
+        attachments: Iterable[Attachment],
         touched: dict[Place, set[bytes]],
         *,
         there: bool,
     ) -> None:
-        if not attachments:
-            return
-        keys = {one.compiled.order: one.compiled.plan.key for one in routes if one is not None}
         for one in attachments:
             place = (one.gateway, one.listener)
             standing = self._standing.get(place) or self._standing.setdefault(place, _Standing(set(), {}))
@@ -89,24 +82,33 @@ class Places:
 
 
 class _Way(NamedTuple):
-    """What is left and what is taken by the routes of these changes."""
+    """What is left by the `old` routes and what is taken by the `new` ones, which are keys by order."""
 
-    left: list[Attachment]
-    taken: list[Attachment]
-    changes: list[Change[Routed]]
-
-
-_Ends = tuple[Attachment, ...]
+    old: dict[str, str]
+    left: Iterable[Attachment]
+    new: dict[str, str]
+    taken: Iterable[Attachment]
 
 
-def _ends(change: Change[Routed]) -> tuple[_Ends, _Ends, bool]:
-    """Where the route stood, where it stands now, and whether its place in the order of routes is another."""
+def _way(change: Change[Routed]) -> _Way:
     old, new = change
     before, after = old.attachments if old is not None else (), new.attachments if new is not None else ()
-    return before, after, old is not None and new is not None and old.compiled.order != new.compiled.order
+    if old is not None and new is not None and old.compiled.order == new.compiled.order:
+        return _between(_ordered(old), before, after)
+    return _Way(_ordered(old), before, _ordered(new), after)
 
 
-def _way(before: _Ends, after: _Ends, renamed: bool) -> _Way:
-    if renamed:
-        return _Way([*before], [*after], [])
-    return _Way([one for one in before if one not in after], [one for one in after if one not in before], [])
+def _way_together(move: Move) -> _Way:
+    return _between(move.routes, move.before, move.after)
+
+
+def _between(routes: dict[str, str], before: _Some, after: _Some) -> _Way:
+    left = [one for one in before if one not in after]
+    return _Way(routes, left, routes, [one for one in after if one not in before])
+
+
+def _ordered(route: Routed | None) -> dict[str, str]:
+    return {} if route is None else {route.compiled.order: route.compiled.plan.key}
+
+
+_Some = tuple[Attachment, ...]

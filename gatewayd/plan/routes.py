@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -191,7 +191,7 @@ class RouteDraft:
 def combine(compiled: Compiled, answer: Answer, before: Routed | None) -> Routed:
     """The route. Parts that say the same as those of `before`, the route as it was, are the same instances."""
     attachments = () if compiled.hopeless is not None else answer.attachments
-    gateways = tuple(dict.fromkeys([one.gateway for one in attachments]))
+    gateways = _gateways(attachments)
     if before is None:
         return Routed(compiled, answer, attachments, _status(compiled, answer), _problems(compiled, answer), gateways)
     same = before.compiled is compiled
@@ -210,6 +210,18 @@ def combine(compiled: Compiled, answer: Answer, before: Routed | None) -> Routed
     )
 
 
+def _gateways(attachments: Iterable[Attachment]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([one.gateway for one in attachments]))
+
+
+class Move(NamedTuple):
+    """Routes that ask the same, of which nothing but their attachments is another. `routes` has their keys by order."""
+
+    before: tuple[Attachment, ...]
+    after: tuple[Attachment, ...]
+    routes: dict[str, str]
+
+
 class Turn(NamedTuple):
     """Another answer to what many routes ask, compared with the one before once for all of them: whether `parents` and
     `concerns` are as they were.
@@ -218,6 +230,7 @@ class Turn(NamedTuple):
     answer: Answer
     attachments: tuple[Attachment, ...]
     gateways: tuple[str, ...]
+    stays: bool  # at the same Gateways
     parents: bool
     concerns: bool
 
@@ -225,8 +238,9 @@ class Turn(NamedTuple):
 def turn(old: Answer, new: Answer) -> Turn:
     """From the old answer to the new one."""
     attachments = reuse(old.attachments, new.attachments)
-    gateways = tuple(dict.fromkeys([one.gateway for one in attachments]))
-    return Turn(new, attachments, gateways, old.parents == new.parents, old.concerns == new.concerns)
+    gateways = _gateways(attachments)
+    stays = gateways == _gateways(old.attachments)
+    return Turn(new, attachments, gateways, stays, old.parents == new.parents, old.concerns == new.concerns)
 
 
 def answered(routed: Routed, to: Turn) -> Routed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from gatewayd.api.objects import Object, Objects
@@ -13,7 +13,7 @@ from gatewayd.plan.conditions import Status
 from gatewayd.plan.parents import Answer, Asked, judge
 from gatewayd.plan.protocols import ROUTE_KINDS
 from gatewayd.plan.reads import Reads, World
-from gatewayd.plan.routes import Compiled, Routed, RouteDraft, answered, combine, turn
+from gatewayd.plan.routes import Compiled, Move, Routed, RouteDraft, Turn, answered, combine, turn
 
 V = TypeVar("V")
 
@@ -30,22 +30,22 @@ class RouteSet:
         self._known: dict[str, tuple[Object, ...]] = {}
         self._compiled: Cache[Object, Compiled] = Cache(lambda item, reads: RouteDraft(item, reads).compile())
         self._answers: Cache[Asked, Answer] = Cache(self._judge)
-        self._askers: dict[Asked, dict[str, None]] = {}
+        self._askers: dict[Asked, dict[str, str]] = {}  # the routes that ask it, with their order
 
     def update(
         self, objects: Objects, views: Mapping[str, GatewayView], changed: set[str], world: World
-    ) -> list[Change[Routed]]:
-        """Take in the objects of now, and `views`, what routes see of Gateways."""
+    ) -> tuple[list[Change[Routed]], list[Move], list[Change[Routed]]]:
+        """Take in the objects of now, and `views`, what routes see of Gateways. Gives the routes that changed, those
+        that only moved, together, and of these once more each that is at other Gateways now.
+        """
         self._views = views
         went, came = self._difference(objects)
         self._take_over(went, came)
         fresh = self._latest(self._compiled.turn(went.values(), came.values(), changed, world))
         self._ask(fresh)
-        changes = [
-            *self._answer_again(fresh, changed, world),
-            *[self._turn(key, compiled) for key, compiled in fresh.items()],
-        ]
-        return [change for change in changes if change.old is not change.new]
+        moves, elsewhere = self._answer_again(fresh, changed, world)
+        changes = [self._turn(key, compiled) for key, compiled in fresh.items()]
+        return [change for change in changes if change.old is not change.new], moves, elsewhere
 
     def _judge(self, asked: Asked, reads: Reads) -> Answer:
         return judge(asked, self._views, reads)
@@ -88,11 +88,11 @@ class RouteSet:
         """Note what the routes that are fresh ask, each among those who ask the same."""
         for key, compiled in fresh.items():
             if compiled is not None:
-                self._askers.setdefault(compiled.asked, {})[key] = None
+                self._askers.setdefault(compiled.asked, {})[key] = compiled.order
 
     def _answer_again(
         self, fresh: Mapping[str, Compiled | None], changed: set[str], world: World
-    ) -> Iterator[Change[Routed]]:
+    ) -> tuple[list[Move], list[Change[Routed]]]:
         """Answer what is asked now, and put together again the routes of which only the answer is another."""
         asked = {compiled.asked: None for compiled in fresh.values() if compiled is not None}
         lost = {compiled.asked for key in fresh if (compiled := self._before(key)) is not None}
@@ -100,15 +100,28 @@ class RouteSet:
         for one in went:
             del self._askers[one]
         came = [one for one in asked if one not in self._answers]
+        moves: list[Move] = []
+        elsewhere: list[Change[Routed]] = []
         for old, new in self._answers.turn(went, came, changed, world):
             if old is not None and new is not None and old != new:
                 to = turn(old, new)
-                for key in self._askers[new.asked]:
-                    if key not in fresh:
-                        before = self.routed[key]
-                        after = answered(before, to)
-                        self._put(after, before)
-                        yield Change(before, after)
+                routes = {order: key for key, order in self._askers[new.asked].items() if key not in fresh}
+                told = self._tell(routes.values(), to)
+                hopeless = {one.new.compiled.order for one in told if one.new and one.new.compiled.hopeless}
+                moves.append(Move(old.attachments, to.attachments, _without(routes, hopeless)))
+                if not to.stays:
+                    elsewhere += told
+        return moves, elsewhere
+
+    def _tell(self, keys: Iterable[str], to: Turn) -> list[Change[Routed]]:
+        """Give the routes another answer."""
+        told = []
+        for key in keys:
+            before = self.routed[key]
+            after = answered(before, to)
+            self._put(after, before)
+            told.append(Change(before, after))
+        return told
 
     def _before(self, key: str) -> Compiled | None:
         routed = self.routed.get(key)
@@ -136,6 +149,10 @@ class RouteSet:
             _keep(self.problems, key, new.problems or None)
         if compiled.cookies or (old is not None and old.compiled.cookies):
             _keep(self.keeping, key, new if compiled.cookies else None)
+
+
+def _without(routes: dict[str, str], left_out: set[str]) -> dict[str, str]:
+    return {order: key for order, key in routes.items() if order not in left_out} if left_out else routes
 
 
 def _keep(kept: dict[str, V], key: str, value: V | None) -> None:

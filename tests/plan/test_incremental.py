@@ -46,6 +46,7 @@ from tests.plan.yaml_objects import parse, world
 OURS = "gatewayd.dev/gateway-controller"
 SELECTED = {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "red"}}}}
 ALL = {"namespaces": {"from": "All"}}
+HOPELESS = [{"path": {"type": "RegularExpression", "value": "/a("}}]
 PARENT = [{"name": "edge", "namespace": "shop"}]
 PARAMETERS = {"parametersRef": {"group": "gatewayd.dev", "kind": "GatewayConfig", "name": "limits"}}
 POLICY = document(
@@ -70,6 +71,8 @@ FILES: dict[str, list[str]] = {
         gateway("edge", http(allowedRoutes=ALL), http("b", 81, hostname="*.a.com")),
         gateway("edge", http(allowedRoutes=SELECTED), https("s", "tls")),
         gateway("edge", {"name": "tcp", "port": 80, "protocol": "TCP"}),
+        gateway("edge", http(), http("more", 82), http("b", 81, hostname="*.a.com")),
+        gateway("edge", http("more", 82, hostname="x.a.com"), https("s", "none")),
         "",
     ],
     "rival": [
@@ -85,6 +88,12 @@ FILES: dict[str, list[str]] = {
         route("cart", rule(backend(namespace="stock"))),
         route("cart", rule(backend(), outside())),
         "",
+    ],
+    # Those that ask what others ask: their answers are the same, but one is served by no listener for its own fault.
+    "twins": [
+        "",
+        route("twin") + route("twin-2", rule(backend(port=81))) + route("hopeless", rule(matches=HOPELESS)),
+        route("twin", hostnames=["x.a.com", "b.org"]) + route("hopeless") + route("twin-2", rule(matches=HOPELESS)),
     ],
     "rent": ["", route("rent", rule(backend()), ns="stock", parents=PARENT), route("rent", parents=[{"name": "gone"}])],
     "calls": ["", route("calls", kind="GRPCRoute"), route("calls", rule(backend(namespace="stock")), kind="GRPCRoute")],
