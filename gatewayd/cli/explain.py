@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from gatewayd.cli import UsageError, options, printing
+from gatewayd.cli.connection import walk_connection
 from gatewayd.cli.prose import tell
 from gatewayd.cli.question import Question, ports, question
 from gatewayd.cli.reading import Planned, read, unmatched_controller
@@ -36,7 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.gateway is not None:
         _require_gateway(arguments.gateway, planned)
     reached = ports(asked, planned.result.snapshot, arguments.gateway)
-    explanations = [walk(asked, plan, planned.result.snapshot, planned.objects) for plan in reached]
+    explanations = [
+        walk_connection(asked, plan, planned.result.snapshot, planned.objects)
+        or walk(asked, plan, planned.result.snapshot, planned.objects)
+        for plan in reached
+    ]
     notes = list(_notes(asked, planned, arguments.gateway, explanations))
     notes += filter(None, [unmatched_controller(arguments, planned.objects)])
     with printing():
@@ -84,10 +90,10 @@ def _notes(asked: Question, planned: Planned, gateway: str | None, explanations:
 
 
 def _absent_routes(host: str, planned: Planned, missed: bool) -> Iterator[str]:
-    """HTTPRoutes and GRPCRoutes whose hostnames cover the host and that lost rules, or, when the request was `missed`,
+    """Routes whose hostnames cover the host and that lost rules, or, when the request was `missed`,
     that some parent did not accept.
     """
-    for item in (*planned.objects.of("HTTPRoute"), *planned.objects.of("GRPCRoute")):
+    for item in chain.from_iterable(map(planned.objects.of, ("HTTPRoute", "GRPCRoute", "TLSRoute"))):
         route: Any = item.resource
         names = route.spec.hostnames or ("",)
         if HostTable({name.lower().encode(): True for name in names}).find(host.encode()) is None:

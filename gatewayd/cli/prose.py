@@ -13,6 +13,12 @@ Data = dict[str, Any]
 # What the reason words of the gateway's own answers mean; the access log uses the same words.
 REASONS = {
     "no_listener": "no listener of this port has a hostname that covers the host",
+    "passed_through": "the backend's: it gets the bytes of the client as they come, from its ClientHello on",
+    "decrypted": "the backend's: it gets what the client sends, decrypted",
+    "unknown_name": "no listener of this port takes this name: the connection is closed",
+    "unrecognized_name": "nobody serves this name, and the client is told so: alert unrecognized_name",
+    "closed": "no route or backend takes it: the connection is reset",
+    "speaks_http": "this listener decrypts and speaks HTTP: ask for https://",
     "no_route": "no rule that is attached to this listener matches",
     "no_backends": "the rule names no backend and no redirect",
     "cors_preflight": "the gateway says which origins, methods and headers the CORS filter allows",

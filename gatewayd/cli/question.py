@@ -10,12 +10,13 @@ from gatewayd.routing.snapshot import PortPlan, Snapshot
 from gatewayd.wire.head import HeadLimits, RequestHead, parse_request
 from gatewayd.wire.refused import Refused
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "tls": 443}
+_TRANSPORTS = {"http": ("http",), "https": ("https", "tls"), "tls": ("https", "tls")}
 
 
 @dataclass(frozen=True)
 class Question:
-    """A request as a client would send it. `name` is the host of the URL: for https, the name asked for in TLS."""
+    """A request as a client would send it. `name` is the host of the URL: the server name, where TLS is spoken."""
 
     method: str
     url: SplitResult
@@ -26,7 +27,7 @@ class Question:
     @property
     def text(self) -> str:
         """As it was asked."""
-        return f"{self.method} {self.url.geturl()}"
+        return self.url.geturl() if self.url.scheme == "tls" else f"{self.method} {self.url.geturl()}"
 
     def parse(self, limits: HeadLimits) -> RequestHead:
         """The head as the gateway reads it; Refused when it would be answered 400 and the like."""
@@ -37,7 +38,9 @@ class Question:
 
 
 def question(request: str, fields: list[str]) -> Question:
-    """`GET https://shop.example.com/cart?x=1` (the method may be left out) and `name: value` lines."""
+    """`GET https://shop.example.com/cart?x=1` (the method may be left out) and `name: value` lines; or
+    `tls://db.example.com:5432`, a connection of which no more is known.
+    """
     words = request.split()
     method, address = words if len(words) == 2 else ("GET", words[0] if len(words) == 1 else "")
     try:
@@ -47,7 +50,8 @@ def question(request: str, fields: list[str]) -> Question:
         raise UsageError(f"--request {request!r}: {error}") from None
     if url.scheme not in _DEFAULT_PORTS or not url.hostname:
         raise UsageError(
-            f"--request {request!r}: write a method and a URL, such as 'GET https://shop.example.com/cart'"
+            f"--request {request!r}: write a method and a URL, such as 'GET https://shop.example.com/cart', or "
+            "'tls://db.example.com:5432'"
         )
     lines = [_line(field) for field in fields]
     if not any(line.lower().startswith("host:") for line in lines):
@@ -71,7 +75,7 @@ def ports(asked: Question, snapshot: Snapshot, gateway: str | None) -> list[Port
     fitting = [
         plan
         for plan in snapshot.ports.values()
-        if plan.transport == asked.url.scheme
+        if plan.transport in _TRANSPORTS[asked.url.scheme]
         and (gateway is None or any(listener.gateway == gateway for listener in plan.listeners))
     ]
     wanted = asked.port or _DEFAULT_PORTS[asked.url.scheme]

@@ -28,9 +28,7 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) 
     """Follow the request through the port's tables, the very ones that a worker compiles. `objects` tell the names of
     backends that could not be resolved.
     """
-    where = {"address": plan.address or "*", "port": plan.port, "number": plan.number, "transport": plan.transport}
-    found: Data = {"port": where, "listener": None, "rule": None, "candidates": []}
-    found |= {"filters": [], "limits": [], "session": None, "backends": []}
+    found = nothing_yet(plan)
     table = compile_port(plan, snapshot.routes)
     secured = table.listener(asked.name.encode()) if plan.transport == "https" else None
     if plan.transport == "https" and (secured is None or not secured.plan.certificates):
@@ -51,6 +49,13 @@ def walk(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) 
         return {**found, "answer": _for_client(_answer(421, "misdirected"), head)}
     outcome = _outcome(explained, head, plan, snapshot, objects)
     return {**found, **outcome, "answer": _for_client(outcome["answer"], head)}
+
+
+def nothing_yet(plan: PortPlan) -> Data:
+    """An explanation that knows the port only."""
+    where = {"address": plan.address or "*", "port": plan.port, "number": plan.number, "transport": plan.transport}
+    found: Data = {"port": where, "listener": None, "rule": None, "candidates": []}
+    return {**found, "filters": [], "limits": [], "session": None, "backends": []}
 
 
 def _for_client(answer: Data, head: RequestHead) -> Data:
@@ -81,7 +86,7 @@ def _outcome(explained: Explanation, head: RequestHead, plan: PortPlan, snapshot
         "limits": limit_lines(rule.plan),
         "session": session(rule, place),
         "backends": [
-            {"backend": share.key or _written(rule, index, objects), **_backend(share, rule, head, snapshot)}
+            {"backend": share.key or written(rule, index, objects), **_backend(share, rule, head, snapshot)}
             for index, share in enumerate(rule.shares)
         ],
     }
@@ -158,10 +163,15 @@ def _failure(share: Share, head: RequestHead, snapshot: Snapshot) -> tuple[int, 
 
 
 def _backend(share: Share, rule: Rule, head: RequestHead, snapshot: Snapshot) -> Data:
+    failure = _failure(share, head, snapshot)
+    return {**described(share, rule, snapshot), "answer": None if failure is None else _answer(*failure)}
+
+
+def described(share: Share, rule: Rule, snapshot: Snapshot) -> Data:
+    """A share of a rule whatever it is asked for."""
     total = sum(other.weight for other in rule.shares)
     plan = snapshot.backends.get(share.key)
     filters = rule.plan.shares[rule.shares.index(share)].filters
-    failure = _failure(share, head, snapshot)
     endpoints = [f"{host}:{port}" for host, port in plan.endpoints] if plan else []
     if plan is not None and plan.dns is not None:
         endpoints.append(f"{plan.dns[0]}:{plan.dns[1]} (by DNS)")
@@ -172,11 +182,10 @@ def _backend(share: Share, rule: Rule, head: RequestHead, snapshot: Snapshot) ->
         "protocol": plan.protocol if plan else None,
         "filters": filter_lines(filters),
         "policies": policy_lines(plan),
-        "answer": None if failure is None else _answer(*failure),
     }
 
 
-def _written(rule: Rule, index: int, objects: Objects) -> str:
+def written(rule: Rule, index: int, objects: Objects) -> str:
     """A backendRef as its route writes it: `Service search/stock:80`."""
     kind, namespace, name = rule.route.split("/")
     route: Any = objects.get(kind, namespace, name)

@@ -92,15 +92,11 @@ class Stream:
 
     def choose(self) -> Share | None:
         """Who serves this connection; None where no route does, or its weights are all 0."""
-        if self.listener is None:
+        match = None if self.listener is None else self.listener.connection(self.name or b"")
+        if match is None:
             return None
-        hosts = self.listener.hosts
-        table = hosts.find(self.name) if self.name else hosts.default
-        bucket = () if table is None else table.prefix.get(b"/", ())
-        if not bucket:
-            return None
-        self.rule = bucket[0].rule  # the oldest route of the hostname alone is served (Gateway API, TCPRoute)
-        return self.rule.single or self.rule.pick()
+        self.rule = rule = match.rule
+        return rule.single or rule.pick()
 
     def _missed(self) -> bytes:
         return b"no_listener" if self.listener is None else b"no_route"

@@ -63,6 +63,27 @@ def explain(port: PortTable, head: RequestHead) -> Explanation:
     return Explanation(listener, match, candidates)
 
 
+def explain_connection(port: PortTable, name: bytes) -> Explanation:
+    """Follow one connection for a server name. The candidates are the rules whose hostname fits."""
+    listener = port.listener(name)
+    if listener is None:
+        return Explanation(None, None, ())
+    match = listener.connection(name)
+    tables = list(listener.hosts.each(name))
+    candidates = [
+        Candidate(table.host, other, *_judge_connection(tables[0], match, table, other))
+        for table in tables
+        for other in table.prefix.get(b"/", ())
+    ]
+    return Explanation(listener, match, tuple(candidates))
+
+
+def _judge_connection(winning: PathTable, winner: Match | None, table: PathTable, match: Match) -> tuple[str, str]:
+    if winner is None or (table is winning and match is winner):
+        return "taken", ""
+    return "lost", _step(winning, winner, table, match)
+
+
 def _candidates(
     listener: ListenerTable, head: RequestHead, winner: tuple[PathTable, Match | None] | None
 ) -> Iterator[Candidate]:

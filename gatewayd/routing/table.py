@@ -53,6 +53,14 @@ class ListenerTable:
                     self._places.setdefault(key, []).append(host)
         return self._places
 
+    def connection(self, name: bytes) -> Match | None:
+        """The match that takes a connection for this server name, b"" for none (or for plain TCP), or None. The oldest
+        route of the most specific hostname is served alone (Gateway API, TLSRoute and TCPRoute).
+        """
+        table = self.hosts.find(name) if name else self.hosts.default
+        bucket = None if table is None else table.prefix.get(b"/")
+        return bucket[0] if bucket else None
+
     def find(self, head: RequestHead) -> Match | None:
         """The match that takes the request: of the most specific hostname that has one
         (precedence: hostname before path), or None.

@@ -68,10 +68,12 @@ class Session(Strict, frozen=True):
 
 
 class Stream(Strict, frozen=True):
-    """The backends that TCP connections reach; none when they are closed at once."""
+    """The backends that connections reach; none when they are closed at once."""
 
     to: int
     backends: list[str]
+    name: str | None = None  # a server name: TLS is spoken
+    certificate: str | None = None  # a DNS name of the certificate that is shown then
 
 
 class Condition(Strict, frozen=True):
@@ -89,6 +91,7 @@ class Expectation(Strict, frozen=True):
     backends: dict[int, str]
     ports: list[int]
     transport: str = "http"
+    transports: dict[str, str] = {}  # of backends that differ: http, grpc, tcp, or tls (raw streams within TLS)
     problems: list[str] = []  # what `gatewayd check` must say; nothing else
     requests: list[Request] = []
     calls: list[Call] = []

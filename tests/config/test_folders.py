@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 
 from gatewayd.cli import main
+from tests.certificates import self_signed
 from tests.config.expectation import FOLDERS, Expectation, Request, expectation, folders
 from tests.e2e.call_server import CallServer, channel
 from tests.processes import PATIENCE, Echo, Gateway
@@ -30,7 +31,8 @@ class Served:
         self.expected = expectation(name)
         moved = {}
         for port, backend in self.expected.backends.items():
-            moved[port] = _backend(backend, self.expected.transport)
+            transport = self.expected.transports.get(backend, self.expected.transport)
+            moved[port] = _backend(backend, transport, scratch)
             stack.callback(moved[port].stop)
         self.folder = scratch / name
         self.folder.mkdir()
@@ -43,10 +45,15 @@ class Served:
         stack.callback(self.gateway.stop)
 
 
-def _backend(name: str, transport: str) -> Echo | CallServer:
+def _backend(name: str, transport: str, scratch: Path) -> Echo | CallServer:
     if transport == "grpc":
         return CallServer(name)
-    return Echo(name, *(["--tcp", "--greet"] if transport == "tcp" else []))
+    options = ["--tcp", "--greet"] if transport in {"tcp", "tls"} else []
+    if transport == "tls":
+        certificate, key = scratch / f"{name}.crt", scratch / f"{name}.key"
+        self_signed(f"{name}.backend", certificate, key)
+        options += ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    return Echo(name, *options)
 
 
 @pytest.fixture(scope="module", params=folders())
@@ -70,11 +77,16 @@ def _send(served: Served, expected: Request) -> Reply:
     if not expected.tls:
         path, host = _spelt_out(expected.path), _host(served, expected)
         return fetch(port, path, host=host, method=expected.method, headers=headers)
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # self-signed; names are compared
+    context = _trusting_all()
     if expected.certificate:
         assert expected.certificate in _names(port, expected.host or "", context)
     return fetch(port, expected.path, host=expected.host, headers=headers, context=context)
+
+
+def _trusting_all() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # self-signed; names are compared
+    return context
 
 
 def _host(served: Served, expected: Request) -> str | None:
@@ -156,7 +168,9 @@ def test_calls(served: Served):
 def test_streams(served: Served):
     for expected in served.expected.streams:
         port = served.gateway.ports[expected.to]
-        reached = {_first_line(port) for _ in range(20)}
+        if expected.certificate:
+            assert expected.certificate in _names(port, expected.name or "", _trusting_all())
+        reached = {_first_line(port) if expected.name is None else _first_words(port, expected.name) for _ in range(20)}
         assert reached == ({f"{name}\n".encode() + b"hello" for name in expected.backends} or {b""})
 
 
@@ -171,6 +185,20 @@ def _first_line(port: int) -> bytes:
         if not isinstance(error, ConnectionError) and error.errno != errno.ENOTCONN:
             raise
         return b""
+
+
+def _first_words(port: int, name: str) -> bytes:
+    """The same through TLS."""
+    received = b""
+    with (
+        suppress(ConnectionError, ssl.SSLEOFError),
+        socket.create_connection(("127.0.0.1", port), timeout=60) as raw,
+        _trusting_all().wrap_socket(raw, server_hostname=name) as connection,
+    ):
+        connection.sendall(b"hello")
+        while not received.endswith(b"\nhello") and (data := connection.recv(100)):
+            received += data
+    return received
 
 
 def test_conditions(served: Served, capsys: pytest.CaptureFixture[str]):

@@ -30,6 +30,12 @@ def https(name: str, secret: str, port: int = 443, **rest: Any) -> dict[str, Any
     return {"name": name, "port": port, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": secret}]}, **rest}
 
 
+def secure(name: str, secret: str | None, port: int = 443, **rest: Any) -> dict[str, Any]:
+    """A TLS listener: bytes pass through, or TLS ends here where a secret is named."""
+    tls: dict[str, Any] = {"mode": "Passthrough"} if secret is None else {"certificateRefs": [{"name": secret}]}
+    return {"name": name, "port": port, "protocol": "TLS", "tls": tls, **rest}
+
+
 def gateway(
     name: str = "edge",
     *listeners: dict[str, Any],
