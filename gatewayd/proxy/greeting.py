@@ -11,12 +11,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.proxy.stream import Stream
-from gatewayd.wire.clienthello import MAX_HELLO, parse_client_hello
+from gatewayd.wire.clienthello import MAX_HELLO, least_missing, parse_client_hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gatewayd.proxy.accept import Acceptor
+
+
+_MOST = MAX_HELLO + 1024  # bytes that are looked at: the longest hello, and the heads of its records
 
 
 class Greeting:
@@ -41,7 +44,7 @@ class Greeting:
 
     def _look(self) -> None:
         try:
-            data = self._sock.recv(MAX_HELLO + 5, socket.MSG_PEEK)
+            data = self._sock.recv(_MOST, socket.MSG_PEEK)
             hello = parse_client_hello(data) if data else None
         except (BlockingIOError, InterruptedError):
             return
@@ -51,10 +54,18 @@ class Greeting:
         if len(data) <= self._seen:  # no byte more: what woke us is the end of the stream
             self._fail()
         elif hello is None:
-            self._seen = len(data)
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(data) + 1)
+            self._await(data)
         else:
             self._choose(hello.server_name)
+
+    def _await(self, data: bytes) -> None:
+        """Look again when the hello can be whole, as far as the bytes that are here tell."""
+        self._seen = len(data)
+        least = len(data) + least_missing(data)
+        if least > _MOST:  # in more records than any client needs
+            self._fail()
+        else:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
 
     def _choose(self, name: bytes) -> None:
         """Where nothing of a port is decrypted, there is nobody to tell a client that its name is not known: the

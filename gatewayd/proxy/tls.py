@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gatewayd.proxy.deadline import NEVER
 from gatewayd.proxy.gone import GONE
 from gatewayd.proxy.reset import reset
+from gatewayd.wire.clienthello import least_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +51,7 @@ class TlsConnection(asyncio.Protocol):
         "_ended",
         "_hello",
         "_incoming",
+        "_least",
         "_outgoing",
         "_protocol",
         "_read_record",
@@ -75,6 +77,7 @@ class TlsConnection(asyncio.Protocol):
         self.runtime = self.port.runtime
         self._welcome = welcome
         self._hello = b""
+        self._least = 0  # bytes of it before which it cannot be whole
         self._ssl = None
         self._protocol: Any = None
         self._ended = False
@@ -90,7 +93,8 @@ class TlsConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ssl is None:
             data = self._hello + data
-            if not self._greet(data):
+            if len(data) < self._least or not self._greet(data):
+                self._hello = data
                 return
         self._incoming.write(data)
         if self._protocol is None and not self._shake():
@@ -112,7 +116,7 @@ class TlsConnection(asyncio.Protocol):
             reset(self.transport)
             return False
         if found is None:
-            self._hello = data
+            self._least = len(data) + least_missing(data)
             return False
         context, self._chosen = found
         self._hello = b""

@@ -31,7 +31,7 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     ValueError when it is none.
     """
     message = _handshake_bytes(data)
-    if message is None:
+    if isinstance(message, int):
         return None
     try:
         extensions = _extensions(message)
@@ -69,16 +69,25 @@ def _extensions(message: bytes) -> dict[int, bytes]:
     return found
 
 
-def _handshake_bytes(data: bytes) -> bytes | None:
-    """The whole ClientHello message, records joined; None while incomplete."""
+def least_missing(data: bytes) -> int:
+    """How many bytes at least are missing of a hello that is incomplete: to look at it before they are there would cost
+    much where a client sends few at a time, and in many records. ValueError when it is none.
+    """
+    message = _handshake_bytes(data)
+    return message if isinstance(message, int) else 0
+
+
+def _handshake_bytes(data: bytes) -> bytes | int:
+    """The whole ClientHello message, records joined; while it is incomplete, how many bytes at least are missing."""
     message = bytearray()
     at = 0
+    whole = 4
     while True:
         header = data[at : at + 5]
         if header[:1] not in (b"", b"\x16") or (len(header) >= 2 and header[1] != 3):
             raise ValueError("not a TLS handshake")
         if len(header) < 5:
-            return None
+            return whole - len(message)
         size = int.from_bytes(header[3:5], "big")
         if not 0 < size <= 16384:
             raise ValueError("bad record size")
@@ -92,7 +101,7 @@ def _handshake_bytes(data: bytes) -> bytes | None:
             if len(message) >= whole:
                 return bytes(message[:whole])
         if len(data) < at + 5 + size:
-            return None
+            return whole - len(message)
         at += 5 + size
 
 

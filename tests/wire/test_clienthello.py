@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd.wire.clienthello import MAX_HELLO, ClientHello, parse_client_hello
+from gatewayd.wire.clienthello import MAX_HELLO, ClientHello, least_missing, parse_client_hello
 
 NAMES = [
     None,
@@ -57,6 +57,20 @@ def _records(message: bytes, sizes: Iterator[int]) -> bytes:
         data += b"\x16\x03\x01" + struct.pack(">H", len(message[:size])) + message[:size]
         message = message[size:]
     return data
+
+
+@given(st.integers(1, 400))
+def test_how_much_is_missing_is_never_overrated_and_tells_the_end_in_few_looks(size: int):
+    """Whoever looks again when that much has come looks a few times, however many the records and the pieces are."""
+    data = _records(REAL[5:], iter([size] * 1000))
+    at = looks = 0
+    while parse_client_hello(data[:at]) is None:
+        missing = least_missing(data[:at])
+        assert 1 <= missing <= len(data) - at
+        at += missing
+        looks += 1
+    assert (at <= len(data), least_missing(data)) == (True, 0)
+    assert looks < 60
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=5))
