@@ -40,7 +40,12 @@ class Connector:
             self.attempts.add(attempt)
             if backend.shares_connections:
                 self._shared[endpoint] = attempt
-        elif len(backend.waiting) < settings.upstream_pending and not exchange.head.upgrade:
+        elif exchange.head.upgrade and backend.shares_connections:
+            exchange.reply(503, b"upstream_overflow")
+        elif endpoint.idle:  # a tunnel would have had a new one
+            exchange.reused = True
+            exchange.connected(endpoint.idle.popitem()[0])
+        elif len(backend.waiting) < settings.upstream_pending:
             backend.waiting.append(exchange)
             backend.make_room(endpoint)
         else:

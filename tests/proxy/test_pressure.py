@@ -200,6 +200,24 @@ def test_an_idle_connection_makes_room_for_one_to_another_endpoint(start: Start)
     assert len(peers) == 2
 
 
+@pytest.mark.parametrize("pick", [0.0, 0.9], ids=["there", "elsewhere"])
+def test_a_tunnel_takes_the_place_of_an_idle_connection(start: Start, pick: float, monkeypatch: pytest.MonkeyPatch):
+    talk = start(upstream_connections=1, endpoints={"shop": (("10.0.0.1", 80), ("10.0.0.2", 80))})
+    monkeypatch.setattr("gatewayd.upstream.backend.random", lambda: 0.0)
+    _, backend = talk.exchange()
+    monkeypatch.setattr("gatewayd.upstream.backend.random", lambda: pick)
+    upgrade = ("Connection: upgrade", "Upgrade: websocket")
+    client = talk.client()
+    client.sends(message("GET / HTTP/1.1", "Host: a", *upgrade))
+    assert (talk.asks, backend.state) == ((1, "closed") if pick else (0, "open"))
+    backend = talk.backend() if pick else backend
+    backend.sends(message("HTTP/1.1 101 Switching Protocols", *upgrade))
+    assert client.takes().startswith(b"HTTP/1.1 101 ")
+    backend.takes()
+    client.sends(b"ping")
+    assert backend.takes() == b"ping"
+
+
 @pytest.mark.parametrize("end", ["time", "leaves"])
 def test_who_waits_no_more_leaves_the_place_to_others(start: Start, end: str):
     rules = (rule(matches=(MatchPlan("exact", b"/short"),), timeouts=Timeouts(request=1.0)), rule(index=1))
