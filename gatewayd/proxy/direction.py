@@ -49,7 +49,9 @@ class Direction(Flow):
     __slots__ = ("_full", "_loop", "_pipe", "_rest", "_watch", "source", "stream", "target")
 
     def __init__(self, stream: Stream, source: socket.socket, target: socket.socket) -> None:
-        super().__init__(stream.connected)
+        self.done = False  # as of a Flow, without the call
+        self.moved = self._seen = 0
+        self._seen_at = stream.connected
         self.stream = stream
         self.source = source
         self.target = target
