@@ -25,9 +25,8 @@ class Site:
     """A gateway before two echo backends: `/one` is asked by HTTP/1.1, `/two` by HTTP/2."""
 
     def __init__(self, scratch: Path, stack: ExitStack) -> None:
-        self.echoes = {name: Echo(name) for name in BACKENDS}
-        for echo in self.echoes.values():
-            stack.callback(echo.stop)
+        self._stack = stack
+        self.echoes = {name: self._start(name) for name in BACKENDS}
         certificate, key = scratch / "c.pem", scratch / "k.pem"
         self_signed("shop.test", certificate, key)
         folder = Folder(scratch / "manifests")
@@ -44,6 +43,20 @@ class Site:
         self.gateway = Gateway(folder.path, ports=[80, 443])
         stack.callback(self.gateway.stop)
         self.urls = [f"http://127.0.0.1:{self.gateway.ports[80]}", f"https://shop.test:{self.gateway.ports[443]}"]
+
+    def _start(self, name: str, port: int = 0) -> Echo:
+        echo = Echo(name, port=port)
+        self._stack.callback(echo.stop)
+        return echo
+
+    def restart(self, name: str) -> None:
+        """Kill a backend, and start it anew on its port."""
+        self.echoes[name].signal(signal.SIGKILL)
+        self.echoes[name].wait()
+        self.echoes[name] = self._start(name, self.echoes[name].port)
+        self._stack.callback(
+            self.echoes[name].signal, signal.SIGKILL
+        )  # it ends before the gateway, a client that stays
 
     def curl(self, url: str, path: str, *options: str) -> str:
         version = "--http2-prior-knowledge" if url.startswith("http:") else "--http2"
@@ -134,15 +147,10 @@ def test_nothing_is_left_and_nothing_failed(site: Site):
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_a_backend_that_starts_anew_is_not_noticed(site: Site, processes: ExitStack, name: str):
+def test_a_backend_that_starts_anew_is_not_noticed(site: Site, name: str):
     site.curl(site.urls[0], f"/{name}/")
-    port = site.echoes[name].port
-    site.echoes[name].signal(signal.SIGKILL)
-    site.echoes[name].wait()
-    site.echoes[name] = Echo(name, port=port)
-    processes.callback(site.echoes[name].stop)
+    site.restart(name)
     assert name in site.curl(site.urls[0], f"/{name}/")
-    site.echoes[name].signal(signal.SIGKILL)
 
 
 def test_a_drain_lets_streams_finish(tmp_path: Path):

@@ -90,7 +90,9 @@ class Site:
 
     def browser(self, name: str) -> Browser:
         """A browser that was never here before."""
-        return Browser(self.scratch / f"{name}.jar")
+        jar = self.scratch / f"{name}.jar"
+        jar.unlink(missing_ok=True)
+        return Browser(jar)
 
     def drains(self, number: int) -> None:
         """One endpoint of shop is terminating and still serves."""
