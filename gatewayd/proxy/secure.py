@@ -35,14 +35,13 @@ class SecureStream(Stream):
 
     def __init__(self, port: Port, client: TlsConnection, listener: ListenerTable | None, name: bytes) -> None:
         super().__init__(port, client, client.get_extra_info("peername"), listener, name)
-        self._share: Share | None = None
-        self._ends = self._forth, self._back = Inbound(self), Outbound(self)
+        self._share: Share | None = None  # once it is admitted
 
     def admit(self) -> None:
         """Choose who will serve it. Who would be served by nobody is refused before the handshake: LookupError where
         no route has the name, ConnectionError where there is no backend.
         """
-        self._share = share = self.choose()
+        share = self.choose()
         if self.rule is None:
             self._refuse(b"no_route")
             raise LookupError(self.name)
@@ -50,6 +49,7 @@ class SecureStream(Stream):
         if failure:
             self._refuse(failure.encode())
             raise ConnectionError(failure)
+        self._share = share
 
     def _refuse(self, reason: bytes) -> None:
         """Count and log; the connection ends by itself."""
@@ -61,6 +61,7 @@ class SecureStream(Stream):
     def connection_made(self, transport: Any) -> None:
         """The handshake is done: connect."""
         self.began = monotonic()
+        self._ends = self._forth, self._back = Inbound(self), Outbound(self)
         transport.set_write_buffer_limits(high=self.settings.buffer_bytes)
         transport.pause_reading()
         self.runtime.opened(self)
@@ -99,7 +100,8 @@ class SecureStream(Stream):
         return self._forth, self._back
 
     def _hang_up(self, *, reset: bool) -> None:
-        del self._forth, self._back  # they know this stream
+        if self._share is not None:
+            del self._forth, self._back  # they know this stream
         client, self.client = self.client, GONE
         if reset:
             cut(client)

@@ -196,6 +196,7 @@ class TlsConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         protocol, self._protocol = self._protocol, None
+        self._chosen = None  # a stream that was admitted knows this connection
         self.transport = GONE
         if protocol is not None:
             protocol.connection_lost(error)

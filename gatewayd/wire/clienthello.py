@@ -16,6 +16,7 @@ _SERVER_NAME = 0
 _HOST_NAME = 0
 _ALPN = 16
 MAX_HELLO = 16384 * 2
+_MOST_RECORDS = 512  # of a hello: each look at part of it reads all that are there, and who sends it chooses how often
 _HOST = re.compile(rb"[0-9A-Za-z._\-]{1,255}")
 
 
@@ -82,7 +83,7 @@ def _handshake_bytes(data: bytes) -> bytes | int:
     message = bytearray()
     at = 0
     whole = 4
-    while True:
+    for _ in range(_MOST_RECORDS):
         header = data[at : at + 5]
         if header[:1] not in (b"", b"\x16") or (len(header) >= 2 and header[1] != 3):
             raise ValueError("not a TLS handshake")
@@ -103,6 +104,7 @@ def _handshake_bytes(data: bytes) -> bytes | int:
         if len(data) < at + 5 + size:
             return whole - len(message)
         at += 5 + size
+    raise ValueError("ClientHello in too many records")
 
 
 class _Reader:

@@ -191,8 +191,17 @@ def test_a_drain_lets_streams_finish(tmp_path: Path):
     run(talk, tmp_path)
 
 
+async def _unshaken(site: TlsSite) -> None:
+    """A client that leaves in the middle of its handshake."""
+    reader, writer = await site.greet()
+    assert await reader.readexactly(1) == b"\x16"
+    await end(writer)
+    await site.until(lambda: site.runtime.idle)
+
+
 def test_the_collector_has_nothing_to_do(tmp_path: Path):
     async def talk(site: TlsSite) -> None:
+        await _unshaken(site)
         (_, writer), (theirs, ours) = await site.both()
         writer.close()
         assert await theirs.read() == b""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import ssl
 import struct
 from collections.abc import Iterator
@@ -80,6 +81,19 @@ def test_a_hello_in_many_records_means_the_same(sizes: list[int]):
     data = _records(REAL[5:], cycle)
     assert parse_client_hello(data) == parse_client_hello(REAL)
     assert parse_client_hello(data[:-1]) is None
+
+
+@pytest.mark.parametrize(("size", "read"), [(512, True), (513, False), (20000, False)])
+def test_how_many_records_a_hello_may_take(size: int, read: bool):
+    """Each look at part of it costs as much as there are records, and a client decides how many looks it takes."""
+    message = b"\x01" + (size - 4).to_bytes(3, "big") + bytes(size - 4)
+    data = _records(message, itertools.repeat(1))
+    assert least_missing(data[: 6 * 512 - 1]) > 0
+    if read:
+        assert least_missing(data) == 0
+    else:
+        with pytest.raises(ValueError, match="too many records"):
+            least_missing(data[: 6 * 512 + 1])
 
 
 def _outcome(data: bytes) -> str:
