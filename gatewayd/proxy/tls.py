@@ -169,9 +169,8 @@ class TlsConnection(asyncio.Protocol):
             pass
         except ssl.SSLZeroReturnError:  # close_notify, when ours was sent before
             ended = True
-        except ssl.SSLError:
-            self._flush()
-            self.transport.abort()
+        except ssl.SSLError as error:
+            self._break(error)
             return
         if self._outgoing.pending:  # key updates
             self._flush()
@@ -179,6 +178,15 @@ class TlsConnection(asyncio.Protocol):
             self._protocol.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if ended:
             self.eof_received()
+
+    def _break(self, error: ssl.SSLError) -> None:
+        """A record that nobody made who has the keys. The protocol hears of it here: of what this side cuts, the
+        transport would say that it just ended.
+        """
+        self._flush()
+        self.transport.abort()
+        protocol, self._protocol = self._protocol, None
+        protocol.connection_lost(error)
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self.transport.is_closing():

@@ -27,9 +27,13 @@ class Echo(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self.said: list[bytes] = []
+        self.losses: list[Exception | None] = []
 
     def data_received(self, data: bytes) -> None:
         self.said.append(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.losses.append(error)
 
 
 class Welcome:
@@ -146,3 +150,15 @@ def test_an_end_within_the_hello(context: ssl.SSLContext):
     assert not client.connection.eof_received()
     client.connection.connection_lost(None)
     assert welcome.counts.tls_handshake_failures == 1
+
+
+def test_a_forged_record_is_no_end(context: ssl.SSLContext):
+    """What a tunnel or a stream tells its other side by is the error."""
+    welcome = Welcome(context)
+    client = Client(welcome)
+    for _ in range(3):
+        client.connection.data_received(client.shake())
+    client.connection.data_received(b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert client.transport.state == "aborted"
+    client.connection.connection_lost(None)
+    assert [type(error) for error in welcome.echo.losses] == [ssl.SSLError]
