@@ -1,8 +1,8 @@
 """YAML text to plain values that remember their lines.
 
 Read as Kubernetes does: JSON's data model, one object a document. Refused, each with file and line: text that is not
-UTF-8, aliases (they make exponential bombs) and merge keys, duplicate keys, tags, nesting deeper than 64, documents
-above 1 MiB, more than 10 000 documents in a file. Nothing here raises for any input.
+UTF-8, aliases that repeat too much, duplicate keys, tags, nesting deeper than 64, documents above 1 MiB, more than
+10 000 documents in a file. Nothing here raises for any input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from gatewayd.api.aliases import Alias, AliasError, Expansion
 from gatewayd.api.pieces import MAX_DOCUMENT_BYTES, ODD_BREAKS, Piece, control_character, file_problem, pieces
 from gatewayd.api.problem import Path, Problem, dotted, printable
 from gatewayd.api.scalars import plain
@@ -124,11 +125,12 @@ def _documents(piece: Piece, file: str) -> Iterator[Document]:
     if len(piece.text) > MAX_DOCUMENT_BYTES:
         hint = f"at most {MAX_DOCUMENT_BYTES} bytes are read, as in a cluster"
         raise _RefusedError(piece.line, f"the document is {len(piece.text)} bytes long", hint)
-    if _suspicious(piece.text):
-        _measure(piece)
+    expansion = _measure(piece) if _suspicious(piece.text) else None
     composer: Any = _Composer(piece.text)
     while composer.check_node():
         node = composer.get_node()
+        if expansion is not None:
+            _expand(expansion, node)
         line = piece.line + node.start_mark.line
         if not isinstance(node, yaml.MappingNode):
             if isinstance(node, yaml.ScalarNode) and node.tag == PLAIN and plain(node.value) is None:
@@ -137,6 +139,13 @@ def _documents(piece: Piece, file: str) -> Iterator[Document]:
         line = piece.line + node.value[0][0].start_mark.line if node.value else line
         value, lines = _build(node, line, piece.line, ())
         yield Document(file, line, value, lines)
+
+
+def _expand(expansion: Expansion, node: Any) -> None:
+    try:
+        expansion.document(node)
+    except AliasError as error:
+        raise _RefusedError(error.line, error.message, error.hint) from None
 
 
 def _build(node: Any, line: int, base: int, path: Path) -> tuple[Any, Lines]:
@@ -163,8 +172,6 @@ def _mapping(node: Any, line: int, base: int, path: Path) -> tuple[dict[str, Any
         name = key.value
         if not isinstance(name, str):
             raise _RefusedError(place, "a key must be text, not a list or mapping", TEMPLATE, dotted(path))
-        if name == "<<" and key.tag == PLAIN:
-            raise _RefusedError(place, "merge keys are not allowed", "write the fields out", dotted(path))
         if name in values:
             hint = f"it stands already in line {_line(lines[name])}; remove one of them"
             raise _RefusedError(place, f"the key `{printable(name)}` is there twice", hint, dotted((*path, name)))
@@ -177,21 +184,21 @@ def _line(lines: Lines) -> int:
 
 
 def _suspicious(text: bytes) -> bool:
-    """Whether the text might hold an alias or nest too deep; cheap, and wrong only in the safe direction.
+    """Whether the text might hold an alias or a merge key, or nest too deep; cheap, wrong only in the safe direction.
 
     Nested blocks need growing indentation, so no line indented by 24 means at most 26 levels and the brackets.
     """
     brackets = text.count(b"[") + text.count(b"{")
     deep = brackets > FREE_BRACKETS or DEEP_LINE.search(text) is not None
-    return deep or (b"*" in text and b"&" in text) or ODD_BREAKS.search(text) is not None
+    return deep or (b"*" in text and b"&" in text) or b"<<" in text or ODD_BREAKS.search(text) is not None
 
 
-def _measure(piece: Piece) -> None:
+def _measure(piece: Piece) -> Expansion:
     """Walk the events, which needs no recursion: libyaml's composer overflows the stack on deep nesting. Newer ones
     count for themselves, and may look so far ahead that they complain first.
     """
     try:
-        _walk(piece)
+        return Expansion(iter(_walk(piece)), piece.line, MAX_DEPTH, PLAIN)
     except yaml.MarkedYAMLError as error:
         if "maximum nesting depth" not in str(error.problem) or error.problem_mark is None:
             raise
@@ -202,23 +209,26 @@ def _too_deep(line: int) -> _RefusedError:
     return _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
 
 
-def _walk(piece: Piece) -> None:
+def _walk(piece: Piece) -> list[Alias]:
     parser: Any = _Composer(piece.text)
+    aliases: list[Alias] = []
     depth = 0
     while parser.check_event():
         event = parser.get_event()
         line = piece.line + event.start_mark.line
         if isinstance(event, yaml.AliasEvent):
-            hint = "write the value out, or quote the text"
-            raise _RefusedError(line, f"the alias *{event.anchor} is not allowed", hint)
+            aliases.append(Alias(event.anchor or "", line))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise _too_deep(line)
+    return aliases
 
 
 SYNTAX_HINTS = (
     ("mapping values are not allowed", "indent the line like its neighbours, and quote a text that contains `: `"),
     ("while scanning an alias", "quote a text that begins with `*`, for example `'*.example.com'`"),
+    ("found undefined alias", "quote a text that begins with `*`; else write its anchor (`&name`) before it"),
+    ("found duplicate anchor", "give each anchor of a document a name of its own"),
     ("while scanning an anchor", "quote a text that begins with `&`"),
     ("cannot start any token", "indent with blanks, not tabs; quote a text that begins with `@`, `%` or a backtick"),
     ("tab character", "indent with blanks instead of tabs"),
