@@ -174,3 +174,28 @@ def test_a_websocket_over_http2_at_both_ends(start: Start) -> None:
     client.settle()
     assert client.messages[1].status == 200
     assert token(client.messages[1].fields)
+
+
+def test_a_connection_that_gives_up_its_place_takes_no_more_requests(start: Start) -> None:
+    """It was full when a request of another session began to wait, and has room now: that is for nobody any more."""
+    talk = start(sticky(FIELD), endpoints=TWO, protocol="h2c", upstream_connections=1)
+    table = Table(talk, "h2")
+    client = Client2(talk)
+    tokens: dict[str, str] = {}
+    for others in ([ONE], [OTHER], [ONE, OTHER]):
+        moves(talk, *others)
+        stream = client.asks()
+        address = table.answers()
+        client.settle()
+        tokens.setdefault(address, token(client.messages[stream].fields).decode())
+    (open_now,) = [address for address in tokens if table.backends[address].peer.state == "open"]
+    (other,) = {*tokens} - {open_now}
+    backend = table.backends[open_now]
+    backend.h2.update_settings({3: 2})  # SETTINGS_MAX_CONCURRENT_STREAMS
+    backend.flush()
+    for _ in range(2):
+        client.asks("GET", "/", ("x-sid", tokens[open_now]))
+    client.asks("GET", "/", ("x-sid", tokens[other]))
+    assert table.answers() == open_now
+    client.asks("GET", "/", ("x-sid", tokens[open_now]))
+    assert [table.answers() for _ in range(2)] == [open_now, other]

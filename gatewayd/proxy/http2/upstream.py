@@ -220,7 +220,7 @@ class Upstream2(Connection2):
             self.endpoint.idle.pop(self, None)
             if not self.runtime.connector.hand_over(self):
                 break
-        if len(self.streams) < self.peer_streams and not self.write_paused:
+        if self.takes_more:
             self.endpoint.idle[self] = None
         else:
             self.endpoint.idle.pop(self, None)
