@@ -233,6 +233,7 @@ SYNTAX_HINTS = (
     ("cannot start any token", "indent with blanks, not tabs; quote a text that begins with `@`, `%` or a backtick"),
     ("tab character", "indent with blanks instead of tabs"),
     ("did not find expected key", "check the indentation, and that every quote is closed"),
+    ("did not find expected node content", "check that every `[` and `{` is closed"),
     ("did not find expected '-' indicator", "check the indentation of the list"),
     ("could not find expected ':'", "write `name: value`, and check that every quote is closed"),
     ("unexpected end of stream", "close the quote"),

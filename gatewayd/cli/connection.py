@@ -1,4 +1,4 @@
-"""What becomes of a TLS connection on a listener of protocol TLS, as plain data, in the shape of `walk`."""
+"""What becomes of a connection on a listener of protocol TLS or TCP, as plain data, in the shape of `walk`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from gatewayd.routing.rule import Rule, Share
 from gatewayd.routing.snapshot import ListenerPlan, PortPlan, Snapshot
 from gatewayd.routing.table import compile_port
 
+_ANYTHING = {"TCPRoute": "every connection"}
+
 
 def walk_connection(asked: Question, plan: PortPlan, snapshot: Snapshot, objects: Objects) -> Data | None:
     """Follow the connection to its backends; None where the name leads to a listener that speaks HTTP, and HTTP is what
     was asked about.
     """
-    if plan.transport not in {"https", "tls"}:
+    if plan.transport == "http":
         return None
     found = nothing_yet(plan)
-    explained = explain_connection(compile_port(plan, snapshot.routes), asked.name.encode())
+    raw = plan.transport == "tcp"
+    name = b"" if raw else asked.name.encode()
+    explained = explain_connection(compile_port(plan, snapshot.routes), name)
     listener = explained.listener
     if listener is None and (asked.url.scheme, plan.transport) == ("https", "https"):
         return None
@@ -30,7 +34,7 @@ def walk_connection(asked: Question, plan: PortPlan, snapshot: Snapshot, objects
         return {**found, "answer": _answer("unknown_name" if closed else "unrecognized_name")}
     owner = listener.plan
     found["listener"] = {"key": owner.key, "hostname": owner.hostname.decode(), "source": owner.source}
-    if owner.protocol != "TLS":
+    if not raw and owner.protocol != "TLS":
         return {**found, "answer": _answer("speaks_http")} if asked.url.scheme == "tls" else None
     found["candidates"] = [
         {
@@ -42,7 +46,7 @@ def walk_connection(asked: Question, plan: PortPlan, snapshot: Snapshot, objects
         for one in explained.candidates
     ]
     if explained.match is None:
-        return {**found, "answer": _answer("closed" if owner.passthrough else "unrecognized_name")}
+        return {**found, "answer": _answer("closed" if raw or owner.passthrough else "unrecognized_name")}
     host = next(one.host for one in explained.candidates if one.outcome == "taken")
     return {**found, **_outcome(explained.match, host, owner, snapshot, objects)}
 
@@ -58,14 +62,15 @@ def _outcome(match: Match, host: bytes, owner: ListenerPlan, snapshot: Snapshot,
         for index, share in enumerate(rule.shares)
     ]
     live = [one for one in backends if one["weight"] > 0 and one["answer"] is None]
-    served = "passed_through" if owner.passthrough else "decrypted"
+    by_tls = "passed_through" if owner.passthrough else "decrypted"
+    served = "streamed" if owner.protocol == "TCP" else by_tls
     named = _named(match, host, objects)
     return {"rule": named, "backends": backends, "answer": _answer(served if live else "closed")}
 
 
 def _failed(share: Share, owner: ListenerPlan, snapshot: Snapshot) -> Data | None:
     """Why connections that a share takes are reset."""
-    failure = share.failure or ("" if owner.passthrough else share.clear_failure)
+    failure = share.failure or ("" if owner.passthrough or owner.protocol == "TCP" else share.clear_failure)
     backend = snapshot.backends.get(share.key)
     if not failure and (backend is None or not (backend.endpoints or backend.dns)):
         failure = "no_endpoints"
@@ -80,5 +85,5 @@ def _named(match: Match, host: bytes, objects: Objects) -> Data:
     rule: Rule = match.rule
     route: Any = objects.get(match.route.kind, match.route.namespace, match.route.name)
     source = route.source(("spec", "rules", rule.plan.index)) if route is not None else ""
-    asks = f"server name {host.decode()}" if host else "any server name"
+    asks = f"server name {host.decode()}" if host else _ANYTHING.get(match.route.kind, "any server name")
     return {"route": match.route.key, "rule": rule.name, "source": source, "match": [asks]}

@@ -24,7 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_paths(parser)
     options.add_planning(parser)
     parser.add_argument(
-        "--request", required=True, metavar="'METHOD URL'", help="such as 'GET https://shop.example.com/cart?x=1'"
+        "--request",
+        required=True,
+        metavar="'METHOD URL'",
+        help="such as 'GET https://shop.example.com/cart?x=1', or tls://HOST:PORT, tcp://HOST:PORT",
     )
     parser.add_argument("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="a header field")
     parser.add_argument("--gateway", metavar="NS/NAME", help="ask the listeners of this Gateway only")

@@ -14,6 +14,7 @@ Data = dict[str, Any]
 REASONS = {
     "no_listener": "no listener of this port has a hostname that covers the host",
     "passed_through": "the backend's: it gets the bytes of the client as they come, from its ClientHello on",
+    "streamed": "the backend's: it gets the bytes of the client as they come",
     "decrypted": "the backend's: it gets what the client sends, decrypted",
     "unknown_name": "no listener of this port takes this name: the connection is closed",
     "unrecognized_name": "nobody serves this name, and the client is told so: alert unrecognized_name",

@@ -10,8 +10,8 @@ from gatewayd.routing.snapshot import PortPlan, Snapshot
 from gatewayd.wire.head import HeadLimits, RequestHead, parse_request
 from gatewayd.wire.refused import Refused
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "tls": 443}
-_TRANSPORTS = {"http": ("http",), "https": ("https", "tls"), "tls": ("https", "tls")}
+_DEFAULT_PORTS: dict[str, int | None] = {"http": 80, "https": 443, "tls": 443, "tcp": None}
+_TRANSPORTS = {"http": ("http",), "https": ("https", "tls"), "tls": ("https", "tls"), "tcp": ("tcp",)}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Question:
     @property
     def text(self) -> str:
         """As it was asked."""
-        return self.url.geturl() if self.url.scheme == "tls" else f"{self.method} {self.url.geturl()}"
+        return self.url.geturl() if self.url.scheme in {"tls", "tcp"} else f"{self.method} {self.url.geturl()}"
 
     def parse(self, limits: HeadLimits) -> RequestHead:
         """The head as the gateway reads it; Refused when it would be answered 400 and the like."""
@@ -39,7 +39,8 @@ class Question:
 
 def question(request: str, fields: list[str]) -> Question:
     """`GET https://shop.example.com/cart?x=1` (the method may be left out) and `name: value` lines; or
-    `tls://db.example.com:5432`, a connection of which no more is known.
+    `tls://db.example.com:5432`, a connection of which no more is known, and `tcp://db.example.com:5432`, one of which
+    nothing is known.
     """
     words = request.split()
     method, address = words if len(words) == 2 else ("GET", words[0] if len(words) == 1 else "")
@@ -50,8 +51,8 @@ def question(request: str, fields: list[str]) -> Question:
         raise UsageError(f"--request {request!r}: {error}") from None
     if url.scheme not in _DEFAULT_PORTS or not url.hostname:
         raise UsageError(
-            f"--request {request!r}: write a method and a URL, such as 'GET https://shop.example.com/cart', or "
-            "'tls://db.example.com:5432'"
+            f"--request {request!r}: write a method and a URL, such as 'GET https://shop.example.com/cart', "
+            "'tls://db.example.com:5432', or 'tcp://db.example.com:5432'"
         )
     lines = [_line(field) for field in fields]
     if not any(line.lower().startswith("host:") for line in lines):

@@ -173,6 +173,8 @@ def test_hints_for_what_people_trip_over():
         (b"a: b: c\n", "quote"),
         (b"a: b\n\tc: d\n", "blanks"),
         (b"'a", "quote"),
+        (b"a: [\n", "closed"),
+        (b"a: *x\n", "quote a text that begins with `*`; else write its anchor"),
     ]:
         _, [problem] = load(text, "f")
         assert words in problem.hint
