@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.proxy.accept import Acceptor
 
 
-_MOST = MAX_HELLO + 1024  # bytes that are looked at: the longest hello, and the heads of its records
+_MOST = MAX_HELLO + 2560  # bytes that are looked at: the longest hello, and the heads of its records
 
 
 class Greeting:
@@ -62,7 +62,8 @@ class Greeting:
         """Look again when the hello can be whole, as far as the bytes that are here tell."""
         self._seen = len(data)
         least = len(data) + least_missing(data)
-        if least > _MOST:  # in more records than any client needs
+        # Of a reset the loop tells once, and this may have been it: the bytes before are there all the same.
+        if least > _MOST or self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._fail()
         else:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import struct
 from pathlib import Path
 
 import pytest
 
+from gatewayd.proxy.reset import reset_at_close
 from gatewayd.routing.snapshot import SharePlan
 from gatewayd.wire.clienthello import MAX_HELLO
 from tests.proxy.sockets import end
@@ -116,6 +118,20 @@ def test_a_hello_that_does_not_come_has_the_time_of_a_handshake(tmp_path: Path, 
         assert not site.runtime.connections
 
     run(talk, tmp_path, ends_here=ends_here, tls_handshake_timeout=0.1)
+
+
+@pytest.mark.parametrize("size", [0, 5, len(HELLO) - 1])
+def test_a_reset_that_came_before_the_first_look_is_the_end(tmp_path: Path, size: int):
+    """The bytes before it are still there, and the loop tells of it once: nothing would come until the time is over."""
+
+    async def talk(site: TlsSite) -> None:
+        with socket.create_connection(("127.0.0.1", site.port)) as sock:  # the loop does not run meanwhile
+            sock.send(HELLO[:size])
+            reset_at_close(sock)
+        await site.until(lambda: site.runtime.counts.tls_handshake_failures == 1)
+        assert not site.runtime.connections
+
+    run(talk, tmp_path, ends_here=False, tls_handshake_timeout=1e6)
 
 
 @pytest.mark.parametrize("size", [0, 5, len(HELLO) - 1])
