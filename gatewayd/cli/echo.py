@@ -16,6 +16,7 @@ import uvloop
 
 from gatewayd.cli import FailedError, UsageError
 from gatewayd.cli.backend.connection import Sniffer
+from gatewayd.cli.backend.opened import Opened
 from gatewayd.cli.backend.tcp import TcpEcho
 
 
@@ -44,11 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
     context = _context(arguments, asked)
     greeting = f"{arguments.name}\n".encode() if arguments.greet else b""
 
+    opened = Opened()
+
     def protocol() -> asyncio.Protocol:
-        return TcpEcho(greeting) if arguments.tcp else Sniffer(arguments.name, asked)
+        return TcpEcho(opened, greeting) if arguments.tcp else Sniffer(arguments.name, opened, asked)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(arguments, protocol, context))
+        code = runner.run(_serve(arguments, protocol, context))
+        opened.abort()
+        return code
 
 
 async def _serve(

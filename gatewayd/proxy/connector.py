@@ -40,8 +40,6 @@ class Connector:
             self.attempts.add(attempt)
             if backend.shares_connections:
                 self._shared[endpoint] = attempt
-        elif exchange.head.upgrade and backend.shares_connections:
-            exchange.reply(503, b"upstream_overflow")
         elif endpoint.idle:  # a tunnel would have had a new one
             exchange.reused = True
             exchange.connected(endpoint.idle.popitem()[0])

@@ -192,7 +192,7 @@ class Exchange:
         idle = endpoint.idle
         # A retry takes a new connection if it may: when a backend restarts, all that are pooled are dead.
         fresh = self.retried and backend.open < self.settings.upstream_connections
-        if idle and not fresh and not self.head.upgrade:
+        if idle and not fresh and (not self.head.upgrade or backend.shares_connections):
             up: Any = idle.popitem()[0]
             self.reused = True
             self.sent = now

@@ -175,3 +175,21 @@ def test_taken_port_is_one_line_and_exit_1(backend: Echo, start: Callable[..., E
 
 def test_sigterm_ends_it_with_0(echo: Callable[..., Echo]):
     assert echo().stop() == 0
+
+
+@pytest.mark.parametrize("kind", ["http", "http2", "tcp", "tls"])
+def test_ends_at_once_though_clients_are_connected(tmp_path: Path, kind: str):
+    options: list[str] = []
+    if kind == "tls":
+        self_signed("shop.test", tmp_path / "c.pem", tmp_path / "k.pem")
+        options = ["--tls-cert", str(tmp_path / "c.pem"), "--tls-key", str(tmp_path / "k.pem")]
+    process = Echo("leaving", *options, *(["--tcp"] if kind == "tcp" else []))
+    with socket.create_connection(("127.0.0.1", process.port)) as plain:
+        client = plain
+        if kind == "tls":
+            trusted = ssl.create_default_context(cafile=tmp_path / "c.pem")
+            client = trusted.wrap_socket(plain, server_hostname="shop.test")
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if kind == "http2" else b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(1)
+        assert process.stop() == 0
+        client.close()

@@ -54,9 +54,7 @@ class Site:
         self.echoes[name].signal(signal.SIGKILL)
         self.echoes[name].wait()
         self.echoes[name] = self._start(name, self.echoes[name].port)
-        self._stack.callback(
-            self.echoes[name].signal, signal.SIGKILL
-        )  # it ends before the gateway, a client that stays
+        self._stack.callback(self.echoes[name].stop)
 
     def curl(self, url: str, path: str, *options: str) -> str:
         version = "--http2-prior-knowledge" if url.startswith("http:") else "--http2"

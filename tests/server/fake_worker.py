@@ -69,8 +69,11 @@ class Answering:
         self.loop.add_reader(client, self.more, client)
 
     def more(self, client: socket.socket) -> None:
-        if client.recv(4096) == b"hold":
-            return
+        try:
+            if client.recv(4096) == b"hold":
+                return
+        except ConnectionResetError:  # it left without reading what it was told
+            pass
         self.loop.remove_reader(client)
         self.held.discard(client)
         client.close()

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from gatewayd.cli.backend.http1 import Http1
 from gatewayd.cli.backend.http2 import Http2
+from gatewayd.cli.backend.opened import Opened
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -15,8 +16,9 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 class Sniffer(asyncio.Protocol):
     """Holds the first bytes until they differ from the preface of HTTP/2 or complete it, then hands over."""
 
-    def __init__(self, name: str, asked: WeakKeyDictionary[Any, str]) -> None:
+    def __init__(self, name: str, opened: Opened, asked: WeakKeyDictionary[Any, str]) -> None:
         self._name = name
+        self._opened = opened
         self._asked = asked  # TLS object -> the name that the client asked for
         self._seen = b""
         self._transport: asyncio.Transport | None = None
@@ -24,6 +26,7 @@ class Sniffer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport for the protocol that takes over."""
         self._transport = cast("asyncio.Transport", transport)
+        self._opened.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Decide as soon as the bytes allow it."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+from gatewayd.cli.backend.opened import Opened
+
 
 class TcpEcho(asyncio.Protocol):
     """One connection. Reading stops while the peer does not read, so memory stays bounded."""
 
-    def __init__(self, greeting: bytes = b"") -> None:
+    def __init__(self, opened: Opened, greeting: bytes = b"") -> None:
+        self._opened = opened
         self._greeting = greeting
         self._transport = cast("asyncio.Transport", None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the greeting, if there is one."""
         self._transport = cast("asyncio.Transport", transport)
+        self._opened.add(self._transport)
         if self._greeting:
             self._transport.write(self._greeting)
 

@@ -129,7 +129,7 @@ class Upstream2(Connection2):
         exchange.up = stream = ResponseStream(self, 0, exchange)
         if self.settled:
             exchange.upstream_lost(b"upstream_without_websocket")
-            self.stream_over()
+            self._rest()
         else:
             self.deadline = monotonic() + stream.settings.first_byte_timeout
             self._asking.append(stream)
@@ -214,12 +214,16 @@ class Upstream2(Connection2):
                 self.flush()
                 self.transport.close()
             return
-        if not self.streams:
-            self.deadline = monotonic() + self.settings.upstream_idle_timeout
         while self.backend.waiting and self.takes_more:
             self.endpoint.idle.pop(self, None)
             if not self.runtime.connector.hand_over(self):
                 break
+        self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next stream, in the pool if one may be opened."""
+        if not self.streams:
+            self.deadline = monotonic() + self.settings.upstream_idle_timeout
         if self.takes_more:
             self.endpoint.idle[self] = None
         else:
