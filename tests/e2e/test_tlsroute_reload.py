@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -31,6 +32,15 @@ def _reached(site: Site, port: int, name: str, short: str) -> bytes:
         return b""
 
 
+def _refused(port: int) -> bool:
+    """Not by TLS: Python forgets the socket of one that was reset before its handshake began."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except OSError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize(("port", "name", "short", "section"), CASES)
 def test_open_streams_stay_and_new_ones_follow_the_files(site: Site, port: int, name: str, short: str, section: str):
     other = tls_route("first", "missing", name, section=section)
@@ -55,7 +65,7 @@ def test_a_drain_lets_streams_finish(site: Site):
     with ExitStack() as stack:
         connections = [stack.enter_context(site.connect(port, name, short)) for port, name, short, _ in CASES]
         site.gateway.signal(signal.SIGTERM)
-        wait_until(lambda: not _reached(site, *CASES[0][:3]), "no new connections are taken")
+        wait_until(lambda: _refused(site.ports[8443]), "no new connections are taken")
         for connection in connections:
             connection.sendall(b"still here")
             assert connection.recv(100) == b"still here"
